@@ -1,0 +1,99 @@
+/**
+ * The bootstrap document: what `ne-registry serve --config FILE` reads and what the operator renders into a Secret.
+ * It is the only thing that both programs know of each other, so it lives between them.
+ * Unknown keys are errors: a setting that is not understood must never be ignored silently.
+ */
+import { z } from 'zod';
+
+/** `host:port`, `:port` or `[v6]:port`; port 0 lets the kernel choose. */
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]*):\d{1,5}$/, 'must be "host:port", ":port" or "[v6]:port"');
+const path = z.string().min(1).max(4096);
+const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const positive = z.number().int().min(1).max(2 ** 31 - 1);
+
+const Limits = z.strictObject({
+  /** Largest manifest accepted, bytes; larger → 413. Spec says at least 4 MiB. */
+  manifestBytes: bytes.min(1).default(8 * 1024 * 1024),
+  /** Largest blob accepted, bytes; 0 means no limit. */
+  uploadBytes: bytes.default(0),
+  /** Uploads one client may have in flight at once; past it → 429. 0 means no limit. */
+  concurrentUploads: bytes.default(0),
+  /** Requests in flight per client address; past it → 429. 0 means no limit. */
+  concurrentRequests: bytes.default(0),
+  /** Free space kept for deletes, bytes: pushes are refused (429) when less is left. */
+  reserveBytes: bytes.default(64 * 1024 * 1024),
+  /** An upload session that saw no byte for this long is dropped, seconds. */
+  uploadIdleSeconds: positive.default(7 * 24 * 3600),
+});
+
+const Auth = z.strictObject({
+  /** What a caller without credentials may do. */
+  anonymous: z.enum(['None', 'Pull', 'Push']).default('None'),
+  /** htpasswd files, read in order; bcrypt (`$2a$`, `$2b$`, `$2y$`) hashes. Re-read when they change. */
+  htpasswdFiles: z.array(path).max(16).default([]),
+  /** Users of the htpasswd files with these names may also call the admin API; every user of the files may pull, push and delete. */
+  administrators: z.array(z.string().min(1).max(253)).max(64).default(['admin']),
+  token: z
+    .strictObject({
+      /** PKCS#8 PEM with the Ed25519 key that signs bearer tokens; without it the registry makes one in its data directory. */
+      privateKeyFile: path.optional(),
+      /** SPKI PEM files of earlier keys whose tokens are still accepted (rotation). */
+      previousPublicKeyFiles: z.array(path).max(8).default([]),
+      /** Life of a bearer token, seconds; Docker clients need at least 60. */
+      ttlSeconds: z.number().int().min(60).max(86_400).default(300),
+      /** `service` of the challenge and `aud` of the token; default: the host. */
+      service: z.string().min(1).max(253).optional(),
+    })
+    .prefault({}),
+});
+
+const Tls = z.strictObject({
+  certFile: path,
+  keyFile: path,
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+});
+
+export const RegistryBootstrap = z.strictObject({
+  apiVersion: z.literal('bootstrap.ne-registry.io/v1alpha1'),
+  kind: z.literal('RegistryBootstrap'),
+  /** `metadata.generation` of the Registry that this was rendered from; reported by the admin API once it runs. */
+  generation: z.number().int().min(0).default(0),
+  /** External name, `host[:port]`; the default realm and service of the token endpoint follow from it. */
+  host: z.string().min(1).max(261).optional(),
+  /** Further base URLs (`https://…`) under which clients reach it; each is accepted as the origin of a realm. */
+  externalURLs: z.array(z.url()).max(16).default([]),
+  listen: z
+    .strictObject({
+      /** The OCI API, the token endpoint and the admin API. */
+      api: address.default(':5000'),
+      /** `/metrics`, `/healthz`, `/readyz` in plain HTTP; without it they are served on `api`. */
+      management: address.optional(),
+    })
+    .prefault({}),
+  tls: Tls.optional(),
+  storage: z.strictObject({ filesystem: z.strictObject({ path }) }),
+  metadata: z.strictObject({ sqlite: z.strictObject({}).default({}) }).prefault({}),
+  auth: Auth.prefault({}),
+  /** Who may call the admin API with a signed token; without it only administrators with a password. */
+  admin: z
+    .strictObject({
+      /** SPKI PEM files with Ed25519 public keys of the operator. */
+      publicKeyFiles: z.array(path).min(1).max(8),
+      /** `aud` the token must carry, for example `registry/main` (namespace/name). */
+      audience: z.string().min(1).max(512),
+    })
+    .optional(),
+  limits: Limits.prefault({}),
+  /** CIDRs whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. */
+  trustedProxies: z.array(z.string().min(1).max(64)).max(64).default([]),
+  logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  /** Seconds that requests in flight are given after SIGTERM. */
+  drainSeconds: z.number().int().min(0).max(3600).default(25),
+});
+
+/** The document with every default filled in. */
+export type RegistryBootstrap = z.output<typeof RegistryBootstrap>;
+/** The document as it is written: what has a default may be left out. */
+export type RegistryBootstrapInput = z.input<typeof RegistryBootstrap>;

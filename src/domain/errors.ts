@@ -49,6 +49,10 @@ export class Refusal extends Error {
 
   /** The body of OCI distribution-spec §"Error Codes": `{"errors":[{code, message, detail}]}`. */
   body(): { errors: { code: ErrorCode; message: string; detail?: unknown }[] } {
-    return { errors: [{ code: this.code, message: this.message, ...(this.detail === undefined ? {} : { detail: this.detail }) }] };
+    return {
+      errors: [
+        { code: this.code, message: this.message, ...(this.detail === undefined ? {} : { detail: this.detail }) },
+      ],
+    };
   }
 }

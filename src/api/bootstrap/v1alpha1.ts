@@ -11,7 +11,11 @@ const address = z
   .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]*):\d{1,5}$/, 'must be "host:port", ":port" or "[v6]:port"');
 const path = z.string().min(1).max(4096);
 const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const positive = z.number().int().min(1).max(2 ** 31 - 1);
+const positive = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
 
 const Limits = z.strictObject({
   /** Largest manifest accepted, bytes; larger → 413. Spec says at least 4 MiB. */

@@ -29,6 +29,7 @@ export function hexOf(digest: Digest): string {
 
 /** Joins an algorithm and lower-case hex of the right length. Throws RangeError otherwise: a programming error. */
 export function digestOf(algorithm: Algorithm, hex: string): Digest {
-  if (hex.length !== hexLength[algorithm]) throw new RangeError(`${algorithm} needs ${hexLength[algorithm]} hex digits`);
+  if (hex.length !== hexLength[algorithm])
+    throw new RangeError(`${algorithm} needs ${hexLength[algorithm]} hex digits`);
   return `${algorithm}:${hex}`;
 }

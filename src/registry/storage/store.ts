@@ -1,0 +1,67 @@
+import type { Writable } from 'node:stream';
+import type { Algorithm, Digest } from '../../domain/oci/digest.ts';
+
+/**
+ * Bytes at rest. A store knows keys and bytes; names, visibility and reference counts are the metadata's.
+ * A key is unique per upload, so a late removal can never hit bytes that were pushed again meanwhile.
+ */
+export interface BlobStore {
+  /** Makes room for a new upload. `id` is a UUID chosen by the caller. */
+  begin(id: string): Promise<void>;
+  /**
+   * Appends a body to an upload at `offset`, which must be its present size, and keeps a running hash.
+   * Bounded memory whatever the body's length; stops at `maxBytes`. An interrupted body keeps what arrived (it can be
+   * resumed at the size that `progress` then tells). One append at a time per upload: a second one is refused.
+   * Throws Refusal BLOB_UPLOAD_UNKNOWN (no such upload), BLOB_UPLOAD_INVALID 416 (offset is not the size),
+   * SIZE_INVALID 413 (past `maxBytes`), TOOMANYREQUESTS with Retry-After (no space left), UploadBusy as 409-like Refusal.
+   */
+  append(id: string, body: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<{ size: number }>;
+  /** Bytes that the upload holds, or undefined where there is no such upload. Survives a restart. */
+  progress(id: string): Promise<number | undefined>;
+  /**
+   * Verifies the whole upload against `digest` (rehashing where the running hash does not serve: after a restart, or for
+   * sha512), makes bytes and directory entry durable, and returns the key under which they now are.
+   * Throws Refusal DIGEST_INVALID and leaves no trace of the upload's bytes.
+   */
+  finish(id: string, digest: Digest): Promise<StoredBlob>;
+  /** Drops an upload and its bytes. No upload is success. */
+  cancel(id: string): Promise<void>;
+  /** Opens stored bytes for reading, or undefined where the key holds nothing. The caller closes it. */
+  open(key: string): Promise<BlobReader | undefined>;
+  /** Removes stored bytes for good. Nothing there is success. */
+  remove(key: string): Promise<void>;
+  /** Every stored key with its size (bytes) and time (ms since the epoch), for check, scrub and the sweep of orphans. */
+  list(): AsyncIterable<{ key: string; size: number; modifiedAt: number }>;
+  /** Every upload with its size and last write, for the sweep of abandoned ones. */
+  uploads(): AsyncIterable<{ id: string; size: number; modifiedAt: number }>;
+  /** Free bytes where the store knows them (a file system), else undefined. */
+  freeBytes(): Promise<number | undefined>;
+  /** Proves that a write is possible now; throws an error that says what to do otherwise. */
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface AppendOptions {
+  readonly offset: number;
+  /** Largest size the upload may reach, bytes. */
+  readonly maxBytes?: number;
+  /** Algorithm of the running hash; sha256 unless the client announced another. */
+  readonly algorithm?: Algorithm;
+  readonly signal?: AbortSignal;
+}
+
+export interface StoredBlob {
+  readonly key: string;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export interface BlobReader {
+  readonly size: number;
+  /**
+   * Writes bytes `start`..`end` (inclusive) into `sink` with back-pressure, from pooled buffers; does not end the sink.
+   * Rejects when the store fails or delivers fewer bytes than asked for, or when the sink is destroyed.
+   */
+  send(sink: Writable, start: number, end: number): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,52 @@
+# Thin on purpose: what a target does is in package.json and in the TypeScript files it runs.
+# The first target installs what the others need; Node 26 comes with it and is first on the PATH from then on.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+IMAGE ?= localhost/ne-registry
+
+.PHONY: help test unit integration e2e demo demo-down bench lint typecheck bundle image chart clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+test: lint typecheck unit integration e2e ## Everything that must be green before a change goes in
+
+unit: node_modules/.package-lock.json ## Unit and contract tests: seconds
+	npm test
+
+integration: node_modules/.package-lock.json ## Real HTTP, real clients, the chart against a real API server
+	npm run test:integration
+
+e2e: node_modules/.package-lock.json ## A real cluster (root, or a container engine with kind)
+	npm run test:e2e
+
+demo: node_modules/.package-lock.json ## A cluster with a registry and a Pod from an image in it; again: changes nothing
+	node test/e2e/demo.ts up
+
+demo-down: node_modules/.package-lock.json ## Removes all that `make demo` made
+	node test/e2e/demo.ts down
+
+bench: node_modules/.package-lock.json ## Side by side with a peer
+	node test/bench/main.ts
+
+lint: node_modules/.package-lock.json
+	npm run lint
+
+typecheck: node_modules/.package-lock.json
+	npm run typecheck
+
+bundle: node_modules/.package-lock.json ## dist/: both programs
+	npm run bundle
+
+image: node_modules/.package-lock.json ## The container image, with the container engine of this machine
+	node build/image.ts $(IMAGE)
+
+chart: node_modules/.package-lock.json ## Copies crds/ into the chart
+	node build/chart.ts
+
+clean: ## Removes what was built in the checkout
+	rm -rf dist coverage node_modules/.cache

@@ -1,0 +1,107 @@
+/**
+ * Bundles the two programs into `dist/`: `ne-registry.js`, `ne-cli.js`, the files they share or load on demand, and one
+ * file for every worker thread. Usage: `node build/bundle.ts [OUT]`.
+ *
+ * The sources say `new URL('./writer.ts', import.meta.url)` for a thread (or a file that they read); that is right in a
+ * checkout. Here each such file becomes an entry, or a copy, beside the rest, and the URL is rewritten to it. All of
+ * the output lies flat in one folder, so that the URL is right whichever file the code ends up in.
+ */
+import { chmod, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Metafile, type Plugin } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SOURCES = join(ROOT, 'src');
+const FILE_URL = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url,?\s*\)/g;
+
+export interface Bundle {
+  readonly folder: string;
+  /** Name of each file to its size in bytes. */
+  readonly files: Readonly<Record<string, number>>;
+  readonly metafile: Metafile;
+}
+
+/** Builds everything into `folder`, which is emptied first. Throws when a source does not compile or a name is taken. */
+export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundle> {
+  const named = await filesNamedByUrl(SOURCES);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [path, name] of named) if (!path.endsWith('.ts')) await copyFile(path, join(folder, name));
+  const { metafile } = await build({
+    entryPoints: [
+      { in: join(SOURCES, 'main.ts'), out: 'ne-registry' },
+      { in: join(SOURCES, 'cli/main.ts'), out: 'ne-cli' },
+      ...[...named].flatMap(([path, name]) => (path.endsWith('.ts') ? [{ in: path, out: basename(name, '.js') }] : [])),
+    ],
+    outdir: folder,
+    absWorkingDir: ROOT,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    keepNames: true,
+    legalComments: 'none',
+    // Optional companions that their libraries load in a try block.
+    external: ['pg-native', 'bufferutil', 'utf-8-validate', 'aws-crt'],
+    // CommonJS dependencies ask for Node's own modules with require(), which an ES module does not have.
+    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    metafile: true,
+    logLevel: 'warning',
+    plugins: [rewriteFileUrls(named)],
+  });
+  for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
+  return { folder, files: sizes(metafile), metafile };
+}
+
+function sizes(metafile: Metafile): Record<string, number> {
+  return Object.fromEntries(Object.entries(metafile.outputs).map(([path, { bytes }]) => [basename(path), bytes]));
+}
+
+/** Files that the sources name by URL: absolute path to the name in the bundle. */
+async function filesNamedByUrl(folder: string): Promise<Map<string, string>> {
+  const named = new Map<string, string>();
+  for (const entry of await readdir(folder, { recursive: true })) {
+    if (!entry.endsWith('.ts')) continue;
+    const importer = join(folder, entry);
+    for (const match of (await readFile(importer, 'utf8')).matchAll(FILE_URL)) {
+      const path = resolve(dirname(importer), match[2] ?? '');
+      named.set(path, nameInBundle(path));
+    }
+  }
+  return named;
+}
+
+/** `src/registry/metadata/sqlite/writer.ts` → `registry-metadata-sqlite-writer.js`; other files keep their extension. */
+function nameInBundle(path: string): string {
+  const parts = relative(ROOT, path).replace(/^src\//, '');
+  if (parts.startsWith('..')) throw new Error(`${path} is named by URL but lies outside the project`);
+  return parts.replaceAll('/', '-').replace(/\.ts$/, '.js');
+}
+
+function rewriteFileUrls(named: ReadonlyMap<string, string>): Plugin {
+  return {
+    name: 'file-urls',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (!path.startsWith(SOURCES)) return undefined;
+        const contents = (await readFile(path, 'utf8')).replace(FILE_URL, (_, _quote, file: string) => {
+          const name = named.get(resolve(dirname(path), file));
+          if (name === undefined) throw new Error(`${path}: ${file} appeared while bundling; run it again`);
+          return `new URL('./${name}', import.meta.url)`;
+        });
+        return { contents, loader: 'ts' };
+      });
+    },
+  };
+}
+
+if (import.meta.main) {
+  const { folder, files } = await bundle(process.argv[2]);
+  const total = Object.values(files).reduce((sum, bytes) => sum + bytes, 0);
+  for (const [name, bytes] of Object.entries(files)) console.log(`${(bytes / 1024).toFixed(0).padStart(7)} KiB  ${name}`);
+  console.log(`${(total / 1024).toFixed(0).padStart(7)} KiB  in ${folder}`);
+}

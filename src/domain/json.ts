@@ -1,0 +1,105 @@
+/**
+ * JSON as strangers send it. `JSON.parse` hides duplicate keys and lets numbers lose digits; here both are errors, and so
+ * are nesting past a bound, a byte order mark and bytes that are not UTF-8. Source: RFC 8259 §4, §6, §8.
+ */
+
+/** What was wrong with a JSON text, and where (path such as `layers[2].size`, or a character offset). */
+export class InvalidJson extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'InvalidJson';
+  }
+}
+
+export interface JsonBounds {
+  /** Deepest nesting of objects and arrays; 32 unless told. */
+  readonly depth?: number;
+}
+
+/**
+ * Parses UTF-8 bytes or a text.
+ * @throws InvalidJson for anything that is not exactly one JSON value within the bounds
+ */
+export function parseStrictJson(input: Uint8Array | string, bounds: JsonBounds = {}): unknown {
+  const text = typeof input === 'string' ? input : decode(input);
+  checkKeysAndDepth(text, bounds.depth ?? 32);
+  try {
+    return JSON.parse(text, refuseInexactNumbers);
+  } catch (error) {
+    if (error instanceof InvalidJson) throw error;
+    throw new InvalidJson(`not valid JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Whether a parsed value is a JSON object (not null, not an array). */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new InvalidJson('not valid UTF-8');
+  }
+}
+
+function refuseInexactNumbers(key: string, value: unknown): unknown {
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw new InvalidJson(`the number at ${JSON.stringify(key)} is past 2^53 and would lose digits`);
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new InvalidJson(`the number at ${JSON.stringify(key)} is too large`);
+  }
+  return value;
+}
+
+/** One pass over the structure: strings are skipped by the engine's own search, so long values cost next to nothing. */
+function checkKeysAndDepth(text: string, maxDepth: number): void {
+  const open: (Set<string> | undefined)[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === 0x22) {
+      const end = endOfString(text, at);
+      const keys = open[open.length - 1];
+      if (keys !== undefined && isKey(text, end + 1)) noteKey(keys, text.slice(at, end + 1));
+      at = end;
+    } else if (character === 0x7b || character === 0x5b) {
+      if (open.length === maxDepth) throw new InvalidJson(`nested deeper than ${maxDepth} levels`);
+      open.push(character === 0x7b ? new Set() : undefined);
+    } else if (character === 0x7d || character === 0x5d) {
+      open.pop();
+    }
+  }
+}
+
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  if (end < 0) throw new InvalidJson(`not valid JSON: the string at offset ${start} does not end`);
+  return end;
+}
+
+function isEscaped(text: string, quote: number): boolean {
+  let backslashes = 0;
+  while (text.charCodeAt(quote - 1 - backslashes) === 0x5c) backslashes++;
+  return backslashes % 2 === 1;
+}
+
+function isKey(text: string, after: number): boolean {
+  let at = after;
+  while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
+  return text.charCodeAt(at) === 0x3a;
+}
+
+function noteKey(keys: Set<string>, quoted: string): void {
+  let key: string;
+  try {
+    key = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+  } catch {
+    throw new InvalidJson(`not valid JSON: the key ${quoted.slice(0, 64)} has an escape that does not exist`);
+  }
+  if (key === '__proto__') throw new InvalidJson('the key "__proto__" is not allowed');
+  if (keys.has(key)) throw new InvalidJson(`the key ${JSON.stringify(key.slice(0, 64))} stands twice in one object`);
+  keys.add(key);
+}

@@ -58,19 +58,24 @@ function refuseInexactNumbers(key: string, value: unknown): unknown {
 function checkKeysAndDepth(text: string, maxDepth: number): void {
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at++) {
-    const character = text.charCodeAt(at);
-    if (character === 0x22) {
-      const end = endOfString(text, at);
-      const keys = open[open.length - 1];
-      if (keys !== undefined && isKey(text, end + 1)) noteKey(keys, text.slice(at, end + 1));
-      at = end;
-    } else if (character === 0x7b || character === 0x5b) {
-      if (open.length === maxDepth) throw new InvalidJson(`nested deeper than ${maxDepth} levels`);
-      open.push(character === 0x7b ? new Set() : undefined);
-    } else if (character === 0x7d || character === 0x5d) {
-      open.pop();
-    }
+    const character = text[at];
+    if (character === '"') at = skipString(text, at, open.at(-1));
+    else if (character === '{') enter(open, new Set(), maxDepth);
+    else if (character === '[') enter(open, undefined, maxDepth);
+    else if (character === '}' || character === ']') open.pop();
   }
+}
+
+function enter(open: (Set<string> | undefined)[], keys: Set<string> | undefined, maxDepth: number): void {
+  if (open.length === maxDepth) throw new InvalidJson(`nested deeper than ${maxDepth} levels`);
+  open.push(keys);
+}
+
+/** Answers the offset of the closing quote; inside an object a string before a colon is a key, and is noted. */
+function skipString(text: string, start: number, keys: Set<string> | undefined): number {
+  const end = endOfString(text, start);
+  if (keys !== undefined && isKey(text, end + 1)) noteKey(keys, text.slice(start, end + 1));
+  return end;
 }
 
 function endOfString(text: string, start: number): number {

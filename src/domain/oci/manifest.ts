@@ -102,6 +102,8 @@ function refuseTheOtherKindsFields(body: Record<string, unknown>, index: boolean
 }
 
 function descriptors(value: unknown, field: string): Descriptor[] {
+  // Go programs write an empty list as null.
+  if (value === null) return [];
   if (!Array.isArray(value)) throw new InvalidManifest(`${field} must be an array`);
   return value.map((item, position) => descriptor(item, `${field}[${position}]`));
 }

@@ -9,14 +9,16 @@ import { withLock } from './lock.ts';
 export interface GoTool {
   /** The name of the program, as a user would type it. */
   readonly name: string;
-  /** Module path, e.g. `github.com/google/go-containerregistry`. */
-  readonly module: string;
+  /** Module path, e.g. `github.com/google/go-containerregistry`; none for `sources` that need the standard library only. */
+  readonly module?: string;
   /** Exact version, e.g. `v0.22.1`. */
   readonly version: string;
   /** The main package inside the module, e.g. `cmd/crane`; the module's root by default. */
   readonly package?: string;
   /** Our own main package instead of the module's: file name to content. */
   readonly sources?: Readonly<Record<string, string>>;
+  /** Module path of `sources`: below another module's path, that module's internal packages can be imported. */
+  readonly path?: string;
   /** More modules at exact versions, as `path@version`. */
   readonly require?: readonly string[];
   /** Carries the module's own `replace` directives over; given a version, those that point inside the module's own
@@ -79,12 +81,10 @@ async function build(tool: GoTool, program: string): Promise<void> {
 }
 
 async function describeModule(tool: GoTool, work: string): Promise<void> {
-  await go(['mod', 'init', 'ne-registry.io/tools'], work);
+  await go(['mod', 'init', tool.path ?? 'ne-registry.io/tools'], work);
   for (const edit of await replacements(tool, work)) await go(['mod', 'edit', '-replace', edit], work);
-  await go(
-    ['mod', 'edit', ...[`${tool.module}@${tool.version}`, ...(tool.require ?? [])].map((r) => `-require=${r}`)],
-    work,
-  );
+  const required = [...(tool.module === undefined ? [] : [`${tool.module}@${tool.version}`]), ...(tool.require ?? [])];
+  if (required.length > 0) await go(['mod', 'edit', ...required.map((module) => `-require=${module}`)], work);
   if (tool.sources === undefined) {
     await go(['get', `${mainPackage(tool)}@${tool.version}`], work);
     return;
@@ -117,6 +117,7 @@ async function replacements(tool: GoTool, work: string): Promise<readonly string
 }
 
 function mainPackage(tool: GoTool): string {
+  if (tool.module === undefined) throw new Error(`the recipe of ${tool.name} names neither a module nor sources`);
   return tool.package === undefined ? tool.module : `${tool.module}/${tool.package}`;
 }
 

@@ -1,0 +1,50 @@
+import type { CommandOptions, CommandResult } from './command.ts';
+import { CommandError } from './command.ts';
+
+/** A running test cluster; the same to its user whether kind runs it or we do. */
+export interface Cluster {
+  readonly number: number;
+  readonly engine: 'kind' | 'built';
+  /** Path of a kubeconfig with all rights. */
+  readonly kubeconfig: string;
+  /** Address of the one node, reachable from this machine: node ports are open on it. */
+  readonly nodeIP: string;
+  readonly nodeName: string;
+  /** Path on the node of containerd's host configuration (`config_path`), for a hostPath volume. */
+  readonly certsDir: string;
+  /** The API server's audit log of writes, a path on this machine; see audit.ts. */
+  readonly auditLog: string;
+  /** Programs on this machine: a folder with `kubectl`, to put on PATH. */
+  readonly binDir: string;
+  /** Runs kubectl against the cluster and gives its standard output; throws CommandError with what it said. */
+  kubectl(args: readonly string[], options?: CommandOptions): Promise<string>;
+  /** As kubectl, whatever the exit code. */
+  tryKubectl(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  /** Imports a docker-archive or an OCI archive into the node's container runtime. */
+  loadImage(archive: string): Promise<void>;
+  /** Removes the cluster and everything that belongs to it. */
+  down(): Promise<void>;
+}
+
+/** Applies objects with server-side apply, as the field manager `test-cluster`. */
+export async function apply(cluster: Pick<Cluster, 'kubectl'>, objects: readonly object[]): Promise<void> {
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+  await cluster.kubectl(['apply', '--server-side', '--field-manager=test-cluster', '-f', '-'], { input });
+}
+
+/** Runs a kubectl command again and again until it succeeds; gives the last error when time is over. */
+export async function eventually(
+  cluster: Pick<Cluster, 'kubectl'>,
+  args: readonly string[],
+  seconds: number,
+): Promise<string> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    try {
+      return await cluster.kubectl(args);
+    } catch (error) {
+      if (!(error instanceof CommandError) || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}

@@ -1,6 +1,8 @@
 import type { ListWatch } from './client.ts';
+import { FIELD_MANAGER } from './client.ts';
+import { follow } from './follow.ts';
 import type { Log } from './log.ts';
-import type { KindRef, KubeObject } from './object.ts';
+import { describeRef, type KindRef, type KubeObject, keyOf, refOf } from './object.ts';
 
 export interface CacheOptions extends KindRef {
   log: Log;
@@ -19,37 +21,139 @@ export type DeleteHandler<T extends KubeObject> = (object: T) => void;
 export interface Cached<T extends KubeObject = KubeObject> {
   get(namespace: string | undefined, name: string): T | undefined;
   list(namespace?: string): T[];
-  /** Handlers run in order of the changes; one that throws is logged, and the others still run. Gives a way to unsubscribe. */
+  /**
+   * Handlers run in order of the changes; one that throws is logged, and the others still run. A new change handler is
+   * told at once of what is known already. Gives a way to unsubscribe.
+   */
   on(event: 'change', handler: ChangeHandler<T>): () => void;
   on(event: 'delete', handler: DeleteHandler<T>): () => void;
   /** Starts following; once is enough. */
   start(): void;
-  /** Settles when the first full list is in. */
+  /** Settles when the first full list is in; rejects when stopped before. */
   synced(): Promise<void>;
   /** Stops following; settles when nothing runs any more. */
   stop(): Promise<void>;
 }
 
+/**
+ * A list-watch cache: paged list, bookmarks, relist when the server has forgotten our version and at times anyway,
+ * reconnects with jittered back-off for ever.
+ */
 export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
-  constructor(_client: ListWatch, _options: CacheOptions) {}
-  get(_namespace: string | undefined, _name: string): T | undefined {
-    throw new Error('not yet');
+  readonly #client: ListWatch;
+  readonly #options: CacheOptions;
+  readonly #objects = new Map<string, T>();
+  readonly #changed = new Set<ChangeHandler<T>>();
+  readonly #deleted = new Set<DeleteHandler<T>>();
+  readonly #stopping = new AbortController();
+  readonly #firstList = Promise.withResolvers<void>();
+  #running: Promise<unknown> | undefined;
+
+  constructor(client: ListWatch, options: CacheOptions) {
+    this.#client = client;
+    this.#options = options;
+    // Whoever waits hears of it; nobody has to.
+    this.#firstList.promise.catch(() => undefined);
   }
-  list(_namespace?: string): T[] {
-    throw new Error('not yet');
+
+  get(namespace: string | undefined, name: string): T | undefined {
+    return this.#objects.get(keyOf(namespace, name));
   }
+
+  list(namespace?: string): T[] {
+    const all = [...this.#objects.values()];
+    return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
+  }
+
   on(event: 'change', handler: ChangeHandler<T>): () => void;
   on(event: 'delete', handler: DeleteHandler<T>): () => void;
-  on(_event: 'change' | 'delete', _handler: ChangeHandler<T>): () => void {
-    throw new Error('not yet');
+  on(event: 'change' | 'delete', handler: ChangeHandler<T>): () => void {
+    if (event === 'delete') {
+      const deleted: DeleteHandler<T> = (object) => handler(object, undefined);
+      this.#deleted.add(deleted);
+      return () => this.#deleted.delete(deleted);
+    }
+    this.#changed.add(handler);
+    for (const object of this.#objects.values()) this.#tell(() => handler(object, undefined), object);
+    return () => this.#changed.delete(handler);
   }
+
   start(): void {
-    throw new Error('not yet');
+    if (this.#running !== undefined) return;
+    const { namespaces = [undefined], log, relistSeconds = 600 } = this.#options;
+    const firstLists: Promise<void>[] = [];
+    const loops = namespaces.map((namespace) => {
+      const listed = Promise.withResolvers<void>();
+      firstLists.push(listed.promise);
+      return follow<T>(
+        this.#client,
+        { kind: this.#kind(), namespace, labelSelector: this.#options.labelSelector, relistSeconds, log },
+        {
+          put: (object) => this.#put(object),
+          remove: (object) => this.#remove(object),
+          listed: (seen) => {
+            this.#removeAllBut(seen, namespace);
+            listed.resolve();
+          },
+        },
+        this.#stopping.signal,
+      );
+    });
+    this.#running = Promise.all(loops);
+    void Promise.all(firstLists).then(() => this.#firstList.resolve());
   }
+
   synced(): Promise<void> {
-    throw new Error('not yet');
+    return this.#firstList.promise;
   }
-  stop(): Promise<void> {
-    throw new Error('not yet');
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    this.#firstList.reject(new Error(`the cache of ${this.#options.kind} was stopped before its first list`));
   }
+
+  #kind(): KindRef {
+    return { apiVersion: this.#options.apiVersion, kind: this.#options.kind };
+  }
+
+  #put(object: T): void {
+    const key = keyOf(object.metadata.namespace, object.metadata.name);
+    const previous = this.#objects.get(key);
+    if (previous !== undefined && previous.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    const kept = withOurFieldsOnly(object);
+    this.#objects.set(key, kept);
+    for (const handler of this.#changed) this.#tell(() => handler(kept, previous), kept);
+  }
+
+  #remove(object: T): void {
+    const key = keyOf(object.metadata.namespace, object.metadata.name);
+    if (!this.#objects.delete(key)) return;
+    for (const handler of this.#deleted) this.#tell(() => handler(object), object);
+  }
+
+  #removeAllBut(seen: ReadonlySet<string>, namespace: string | undefined): void {
+    for (const [key, object] of [...this.#objects]) {
+      const inScope = namespace === undefined || object.metadata.namespace === namespace;
+      if (inScope && !seen.has(key)) this.#remove(object);
+    }
+  }
+
+  #tell(call: () => void, about: T): void {
+    try {
+      call();
+    } catch (error) {
+      this.#options.log.error({ err: error }, `a handler failed on ${describeRef(refOf(about))}`);
+    }
+  }
+}
+
+/** Who else owns which field is up to half of an object's size; `ensure` asks only what we own. */
+function withOurFieldsOnly<T extends KubeObject>(object: T): T {
+  const { managedFields, ...metadata } = object.metadata;
+  if (managedFields === undefined) return object;
+  const ours = managedFields.filter(
+    (entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply' && !entry.subresource,
+  );
+  return { ...object, metadata: ours.length === 0 ? metadata : { ...metadata, managedFields: ours } };
 }

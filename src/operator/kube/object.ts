@@ -68,3 +68,8 @@ export function ownedBy(owner: KubeObject): OwnerReference {
     throw new Error(`${describeRef(refOf(owner))} has no uid: it was not read from the API server`);
   return { apiVersion: owner.apiVersion, kind: owner.kind, name, uid, controller: true, blockOwnerDeletion: true };
 }
+
+/** The key of an object within its kind. */
+export function keyOf(namespace: string | undefined, name: string): string {
+  return `${namespace ?? ''}/${name}`;
+}

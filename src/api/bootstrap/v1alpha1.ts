@@ -32,6 +32,14 @@ const Limits = z.strictObject({
   uploadIdleSeconds: positive.default(7 * 24 * 3600),
 });
 
+const Content = z.strictObject({
+  /**
+   * Manifests whose blobs or children are not in the repository: taken as they are (sparse images and indexes), taken for
+   * children of an index alone, or refused with MANIFEST_BLOB_UNKNOWN. A missing subject is always taken.
+   */
+  missingReferences: z.enum(['Allow', 'AllowInIndex', 'Refuse']).default('Allow'),
+});
+
 const Auth = z.strictObject({
   /** What a caller without credentials may do. */
   anonymous: z.enum(['None', 'Pull', 'Push']).default('None'),
@@ -90,6 +98,7 @@ export const RegistryBootstrap = z.strictObject({
     })
     .optional(),
   limits: Limits.prefault({}),
+  content: Content.prefault({}),
   /** CIDRs whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. */
   trustedProxies: z.array(z.string().min(1).max(64)).max(64).default([]),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

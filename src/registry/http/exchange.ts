@@ -1,0 +1,60 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Refusal } from '../../domain/errors.ts';
+import type { Caller, Identity } from '../auth/contract.ts';
+
+/** One request on its way through: who asks, what for, and how to answer. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  readonly caller: Caller;
+  readonly identity: Identity;
+}
+
+/** Sends headers and a whole body (left out for HEAD, with the same headers). */
+export function reply(
+  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  status: number,
+  headers: OutgoingHttpHeaders,
+  body?: Uint8Array | string,
+): void {
+  if (body === undefined && !('content-length' in headers)) headers['content-length'] = 0;
+  response.writeHead(status, headers);
+  if (request.method === 'HEAD' || body === undefined) response.end();
+  else response.end(body);
+}
+
+export function replyJson(
+  exchange: Pick<Exchange, 'request' | 'response'>,
+  value: unknown,
+  options: { type?: string; headers?: OutgoingHttpHeaders } = {},
+): void {
+  const body = Buffer.from(JSON.stringify(value));
+  const headers = { 'content-type': options.type ?? 'application/json', 'content-length': body.length };
+  reply(exchange, 200, { ...headers, ...options.headers }, body);
+}
+
+/** The longest rest of a refused body that is read and thrown away so that the client gets to see the answer. */
+const longestDiscard = 4 * 1024 * 1024;
+
+/** Answers with an error body (distribution-spec v1.1 §"Error Codes"), or tears the connection where bytes already went. */
+export function refuse({ request, response }: Pick<Exchange, 'request' | 'response'>, refusal: Refusal): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  discardRest(request);
+  const body = Buffer.from(JSON.stringify(refusal.body()));
+  const headers = { 'content-type': 'application/json', 'content-length': body.length, ...refusal.headers };
+  reply({ request, response }, refusal.status, headers, body);
+}
+
+function discardRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  let discarded = 0;
+  request.on('data', (chunk: Buffer) => {
+    discarded += chunk.length;
+    if (discarded > longestDiscard) request.destroy();
+  });
+  request.resume();
+}

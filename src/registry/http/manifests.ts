@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { Refusal } from '../../domain/errors.ts';
+import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
+import { InvalidManifest, type Manifest, mayBeMissing, readManifest } from '../../domain/oci/manifest.ts';
+import type { ManifestRow, NewEdge, NewManifest, PutManifestResult, Reference } from '../metadata/store.ts';
+import type { Content, Rooms } from './api.ts';
+import { type Exchange, reply } from './exchange.ts';
+import { tagQueries } from './query.ts';
+
+interface Target {
+  readonly repository: string;
+  readonly reference: Reference;
+}
+
+/** `GET` and `HEAD /v2/<name>/manifests/<reference>`: the stored bytes under the stored media type, whatever `Accept` says. */
+export async function getManifest(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
+  const { identity, caller, request } = exchange;
+  rooms.gate.authorize(identity, 'Pull', target.repository, caller);
+  const head = request.method === 'HEAD';
+  const found = head
+    ? await rooms.metadata.manifest(target.repository, target.reference)
+    : await rooms.metadata.manifestBytes(target.repository, target.reference);
+  if (found === undefined) throw unknownManifest(target);
+  const headers = manifestHeaders(found);
+  if (request.headers['if-none-match'] !== undefined && matches(request.headers['if-none-match'], found.digest)) {
+    reply(exchange, 304, { etag: headers.etag, 'docker-content-digest': found.digest });
+    return;
+  }
+  if (!head) rooms.pulls.note(target.repository, found.digest);
+  reply(exchange, 200, headers, 'bytes' in found ? (found.bytes as Uint8Array) : undefined);
+}
+
+/** `PUT /v2/<name>/manifests/<reference>` with its `tag` parameters (distribution-spec dev §"Pushing Manifests"). */
+export async function putManifest(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
+  const { identity, caller, query, request } = exchange;
+  rooms.gate.authorize(identity, 'CreateTag', target.repository, caller);
+  const tags = 'tag' in target.reference ? [target.reference.tag] : tagQueries(query);
+  const { manifestBytes } = rooms.settings().limits;
+  await rooms.intake.with(request, manifestBytes, async (bytes) => {
+    const manifest = understand(bytes, contentType(exchange));
+    const digest = verifiedDigest(bytes, target.reference);
+    const result = await rooms.metadata.putManifest({
+      repository: target.repository,
+      digest,
+      mediaType: manifest.mediaType,
+      bytes,
+      edges: edgesOf(manifest, rooms.settings().content),
+      tags,
+      by: { name: identity.name, now: rooms.now() },
+      ...conditionsOf(exchange, rooms, target.repository),
+      ...(manifest.subject && { subject: manifest.subject.digest }),
+      ...(manifest.artifactType && { artifactType: manifest.artifactType }),
+      ...(manifest.annotations && { annotations: manifest.annotations }),
+    });
+    throwUnlessStored(result);
+    reply(exchange, 201, {
+      location: `/v2/${target.repository}/manifests/${digest}`,
+      'docker-content-digest': digest,
+      ...(manifest.subject && { 'oci-subject': manifest.subject.digest }),
+      ...('digest' in target.reference && tags.length > 0 && { 'oci-tag': tags }),
+    });
+  });
+}
+
+/** `DELETE /v2/<name>/manifests/<reference>`: a tag alone, or a digest with all its tags. */
+export async function deleteManifest(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
+  const { identity, caller } = exchange;
+  const by = { name: identity.name, now: rooms.now() };
+  const { repository, reference } = target;
+  rooms.gate.authorize(identity, 'tag' in reference ? 'DeleteTag' : 'DeleteManifest', repository, caller);
+  const done =
+    'tag' in reference
+      ? await rooms.metadata.deleteTag(repository, reference.tag, by)
+      : await rooms.metadata.deleteManifest(repository, reference.digest, by);
+  if (!done) throw unknownManifest(target);
+  reply(exchange, 202, {});
+}
+
+function manifestHeaders(row: ManifestRow): Record<string, string | number> & { etag: string } {
+  return {
+    'content-type': row.mediaType,
+    'content-length': row.size,
+    'docker-content-digest': row.digest,
+    etag: `"${row.digest}"`,
+    'x-content-type-options': 'nosniff',
+  };
+}
+
+/** `If-None-Match` of RFC 9110 §13.1.2: any of a list of entity tags, weak or not, or `*`. */
+export function matches(header: string, digest: Digest): boolean {
+  return header
+    .split(',')
+    .map((tag) => tag.trim().replace(/^W\//, ''))
+    .some((tag) => tag === '*' || tag === `"${digest}"`);
+}
+
+function contentType({ request }: Exchange): string | undefined {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  return type || undefined;
+}
+
+function understand(bytes: Uint8Array, type: string | undefined): Manifest {
+  try {
+    return readManifest(bytes, type);
+  } catch (error) {
+    if (error instanceof InvalidManifest) throw new Refusal('MANIFEST_INVALID', error.message);
+    throw error;
+  }
+}
+
+/** The digest is over the raw bytes, in the algorithm of the reference; sha256 where a tag is pushed. */
+function verifiedDigest(bytes: Uint8Array, reference: Reference): Digest {
+  const algorithm = 'digest' in reference ? algorithmOf(reference.digest) : 'sha256';
+  const digest = digestOf(algorithm, createHash(algorithm).update(bytes).digest('hex'));
+  if ('digest' in reference && digest !== reference.digest) {
+    throw new Refusal('DIGEST_INVALID', `the body's digest is ${digest}, not the one in the path`);
+  }
+  return digest;
+}
+
+function edgesOf(manifest: Manifest, { missingReferences }: Content): NewEdge[] {
+  const blobs = missingReferences !== 'Allow';
+  const children = missingReferences === 'Refuse';
+  const edges: NewEdge[] = [];
+  if (manifest.config) edges.push({ kind: 'config', digest: manifest.config.digest, required: blobs });
+  for (const layer of manifest.layers) {
+    edges.push({ kind: 'layer', digest: layer.digest, required: blobs && !mayBeMissing(layer) });
+  }
+  for (const child of manifest.children) edges.push({ kind: 'child', digest: child.digest, required: children });
+  if (manifest.subject) edges.push({ kind: 'subject', digest: manifest.subject.digest, required: false });
+  return edges;
+}
+
+/** `If-Match` and `If-None-Match: *` make a tag push conditional; who may not overwrite may still create. */
+function conditionsOf(exchange: Exchange, rooms: Rooms, repository: string): Pick<NewManifest, 'conditions'> {
+  const ifMatch = exchange.request.headers['if-match']?.trim();
+  const ifNoneMatch = exchange.request.headers['if-none-match']?.trim();
+  const createOnly = !rooms.gate.allows(exchange.identity, 'OverwriteTag', repository);
+  if (ifNoneMatch !== undefined && ifNoneMatch !== '*') {
+    throw new Refusal('UNSUPPORTED', 'If-None-Match on a push takes only *', { status: 400 });
+  }
+  const expected = ifMatch === undefined ? undefined : entityTag(ifMatch);
+  return {
+    conditions: {
+      createOnly,
+      ifNoneMatch: ifNoneMatch === '*',
+      ...(expected === undefined ? {} : { ifMatch: expected }),
+    },
+  };
+}
+
+function entityTag(header: string): Digest {
+  const match = /^"((?:sha256|sha512):[a-f0-9]+)"$/.exec(header);
+  if (match?.[1] === undefined) {
+    throw new Refusal('UNSUPPORTED', 'If-Match on a push takes one entity tag: the quoted digest', { status: 400 });
+  }
+  return match[1] as Digest;
+}
+
+function throwUnlessStored(result: PutManifestResult): void {
+  if (result.outcome === 'missing') {
+    const some = result.digests.slice(0, 10);
+    throw new Refusal(
+      'MANIFEST_BLOB_UNKNOWN',
+      `push these first, they are not in this repository: ${some.join(', ')}`,
+      {
+        detail: { missing: some, count: result.digests.length },
+      },
+    );
+  }
+  if (result.outcome === 'conflict') {
+    const now = result.current === undefined ? 'does not exist' : `points at ${result.current}`;
+    throw new Refusal('DENIED', `the tag ${result.tag} ${now}, so the push was not done`, { status: 412 });
+  }
+}
+
+function unknownManifest({ repository, reference }: Target): Refusal {
+  const name = 'tag' in reference ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`;
+  return new Refusal('MANIFEST_UNKNOWN', `there is no manifest ${name} here`);
+}

@@ -48,7 +48,9 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     // Optional companions that their libraries load in a try block.
     external: ['pg-native', 'bufferutil', 'utf-8-validate', 'aws-crt'],
     // CommonJS dependencies ask for Node's own modules with require(), which an ES module does not have.
-    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
     metafile: true,
     logLevel: 'warning',
     plugins: [rewriteFileUrls(named)],
@@ -102,6 +104,7 @@ function rewriteFileUrls(named: ReadonlyMap<string, string>): Plugin {
 if (import.meta.main) {
   const { folder, files } = await bundle(process.argv[2]);
   const total = Object.values(files).reduce((sum, bytes) => sum + bytes, 0);
-  for (const [name, bytes] of Object.entries(files)) console.log(`${(bytes / 1024).toFixed(0).padStart(7)} KiB  ${name}`);
+  for (const [name, bytes] of Object.entries(files))
+    console.log(`${(bytes / 1024).toFixed(0).padStart(7)} KiB  ${name}`);
   console.log(`${(total / 1024).toFixed(0).padStart(7)} KiB  in ${folder}`);
 }

@@ -48,12 +48,17 @@ function template(source: string, file: string): string {
     `  name: ${metadata.name}`,
     '  labels:',
     '    {{- include "ne-registry.labels" . | nindent 4 }}',
-    ...entries(metadata.labels),
+    ...entries(ownLabels(metadata.labels)),
     ...annotations(metadata.annotations),
     verbatim(others).trimEnd(),
     '{{- end }}',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Those that do not come with the release's own labels. */
+function ownLabels(labels: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !key.startsWith('app.kubernetes.io/')));
 }
 
 function annotations(own: Record<string, string> | undefined): string[] {

@@ -15,14 +15,15 @@ import { createNetwork, networkRemains, removeNetwork } from './network.ts';
 import { nodeRuns, startNode, stopNode } from './node.ts';
 import { CLUSTER_PACKAGES, ensurePackages } from './packages.ts';
 import { createPki } from './pki.ts';
-import { KUBE, PAUSE } from './programs.ts';
-import { storageObjects } from './storage.ts';
+import { KUBE, PAUSE, PROVISIONER } from './programs.ts';
+import { startProvisioner, storageObjects } from './storage.ts';
 import { goTool } from './tools.ts';
 
 /** The programs and images of a cluster, made before it starts. */
 interface Parts {
   readonly kube: string;
   readonly init: string;
+  readonly provisioner: string;
   readonly pause: Awaited<ReturnType<typeof pauseImage>>;
   readonly coredns: Awaited<ReturnType<typeof corednsImage>>;
 }
@@ -73,7 +74,8 @@ async function prepare(): Promise<Parts> {
   // One after the other: each build uses every processor by itself.
   const kube = await goTool(KUBE);
   const init = await goTool(PAUSE);
-  return { kube, init, pause: await pauseImage(), coredns: await corednsImage() };
+  const provisioner = await goTool(PROVISIONER);
+  return { kube, init, provisioner, pause: await pauseImage(), coredns: await corednsImage() };
 }
 
 async function bringUp(at: Layout, parts: Parts, cluster: Cluster): Promise<void> {
@@ -84,8 +86,10 @@ async function bringUp(at: Layout, parts: Parts, cluster: Cluster): Promise<void
   await symlink(parts.kube, join(at.dir, 'bin', 'kubectl'));
   await Promise.all([createPki(at), createCgroups(at), createNetwork(at).then(() => startNode(at, parts.init))]);
   await Promise.all([startRuntime(at, parts), startApiServer(at, parts.kube)]);
-  await Promise.all([startControllers(at, parts.kube), startKubelet(at, parts.kube)]);
-  await apply(cluster, [...dnsObjects(parts.coredns.reference), ...(await storageObjects(at))]);
+  await startControllers(at, parts.kube);
+  await startProvisioner(at, parts.provisioner);
+  await startKubelet(at, parts.kube);
+  await apply(cluster, [...dnsObjects(parts.coredns.reference), ...storageObjects()]);
   await eventually(cluster, ['wait', '--for=condition=Ready', `node/${at.nodeName}`, '--timeout=60s'], 60);
   const rollout = ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=60s'];
   await eventually(cluster, rollout, 60);
@@ -144,7 +148,7 @@ function describe(at: Layout, kube: string): Cluster {
 
 /** A cluster that was started from other programs is not the one that is asked for. */
 function fingerprint(parts: Parts): string {
-  return [parts.kube, parts.init, parts.pause.digest, parts.coredns.digest].join('\n');
+  return [parts.kube, parts.init, parts.provisioner, parts.pause.digest, parts.coredns.digest].join('\n');
 }
 
 function readyFile(at: Layout): string {

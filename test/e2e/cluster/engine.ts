@@ -1,6 +1,9 @@
 import { downBuilt, remainsOfBuilt, runningBuilt, upBuilt } from './built.ts';
 import type { Cluster } from './cluster.ts';
 
+export async function engine(): Promise<'kind' | 'built'> {
+  return 'built';
+}
 export async function up(number: number): Promise<Cluster> {
   return await upBuilt(number);
 }

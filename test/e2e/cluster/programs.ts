@@ -35,6 +35,14 @@ export const HELM: GoTool = { name: 'helm', module: 'helm.sh/helm/v3', version: 
 /** The pause container and the first process of a node. */
 export const PAUSE: GoTool = { name: 'pause', version: '1', sources: source('pause.go') };
 
+/** Makes and removes the volumes of the default StorageClass. */
+export const PROVISIONER: GoTool = {
+  name: 'provisioner',
+  module: 'k8s.io/client-go',
+  version: `v0.${KUBERNETES_RELEASE}`,
+  sources: source('provisioner.go'),
+};
+
 /** The program inside the small application image that tests push, pull and run. */
 export const HELLO: GoTool = { name: 'hello', version: '1', sources: source('hello.go') };
 

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { countWrites, writes } from './cluster/audit.ts';
+import { apply, type Cluster, eventually } from './cluster/cluster.ts';
+import { down, engine, remains, up } from './cluster/engine.ts';
+import { helloImage } from './cluster/images.ts';
+import { layout } from './cluster/layout.ts';
+import { identify, isRunning, killRecorded } from './cluster/process.ts';
+
+// Not the numbers that other tests and people use: this file tears its clusters down again and again.
+const FIRST = 8;
+const SECOND = 9;
+
+const skip = (await engine()) === 'built' ? false : 'kind runs the cluster here: it answers for its own clean-up';
+
+describe('the test cluster', { skip, timeout: 600_000 }, () => {
+  let cluster: Cluster;
+  let mountsBefore: string;
+
+  before(async () => {
+    await down(FIRST);
+    await down(SECOND);
+    mountsBefore = await readFile('/proc/mounts', 'utf8');
+    cluster = await up(FIRST);
+    const image = await helloImage();
+    await cluster.loadImage(image.archive);
+    await apply(cluster, application(image.reference));
+    await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+  });
+
+  after(async () => {
+    await down(FIRST);
+    await down(SECOND);
+  });
+
+  it('binds a claim on the default StorageClass that a restricted, non-root pod writes to', async () => {
+    await hello(cluster, 'write', '/data/note', 'kept');
+    assert.equal(await hello(cluster, 'read', '/data/note'), 'kept');
+  });
+
+  it('keeps what is on a volume when its pod is made anew', async () => {
+    await hello(cluster, 'write', '/data/note', 'outlives');
+    await cluster.kubectl(['delete', 'pod', '-n', 'app', '-l', 'app=hello', '--wait']);
+    await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+    assert.equal(await hello(cluster, 'read', '/data/note'), 'outlives');
+  });
+
+  it('gives a claim the size it asks for, and lets it grow', async () => {
+    const size = ['get', 'pvc', 'data', '-n', 'app', '-o', 'jsonpath={.status.capacity.storage}'];
+    assert.equal(await cluster.kubectl(size), '20Gi');
+    const patch = JSON.stringify({ spec: { resources: { requests: { storage: '30Gi' } } } });
+    await cluster.kubectl(['patch', 'pvc', 'data', '-n', 'app', '-p', patch]);
+    await eventually(cluster, ['wait', 'pvc/data', '-n', 'app', '--for=jsonpath={.status.capacity.storage}=30Gi'], 30);
+  });
+
+  it('removes a volume with its claim', async () => {
+    await apply(cluster, [claim('brief'), user('brief')]);
+    await eventually(cluster, ['wait', 'pod/brief', '-n', 'app', '--for=condition=Ready', '--timeout=60s'], 60);
+    const name = await cluster.kubectl(['get', 'pvc', 'brief', '-n', 'app', '-o', 'jsonpath={.spec.volumeName}']);
+    const folder = join(layout(FIRST).volumes, name);
+    assert.ok(existsSync(folder), `${folder} is there while it is claimed`);
+    await cluster.kubectl(['delete', 'pod/brief', 'pvc/brief', '-n', 'app', '--wait']);
+    await eventually(cluster, ['wait', `pv/${name}`, '--for=delete', '--timeout=30s'], 30);
+    assert.ok(!existsSync(folder), `${folder} is gone with its claim`);
+  });
+
+  it('resolves cluster names, and reaches a Service by its name, from a pod', async () => {
+    assert.match(await hello(cluster, 'resolve', 'hello.app.svc.cluster.local'), /^\[10\.96\.\d+\.\d+\]/);
+    assert.equal(await hello(cluster, 'get', 'http://hello.app'), 'hello from node8\n');
+  });
+
+  it('serves a node port to this machine, and logs to kubectl', async () => {
+    const answer = await fetch(await nodePort(cluster));
+    assert.equal(await answer.text(), 'hello from node8\n');
+    const { code } = await cluster.tryKubectl(['logs', '-n', 'app', 'deployment/hello']);
+    assert.equal(code, 0);
+  });
+
+  it('refuses a privileged pod in a restricted namespace', async () => {
+    const args = ['run', 'bad', '-n', 'app', '--image=x', '--privileged'];
+    const { code, stderr } = await cluster.tryKubectl(args);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /violates PodSecurity "restricted/);
+  });
+
+  it('counts writes by who sent them', async () => {
+    const since = new Date();
+    await cluster.kubectl(['create', 'configmap', 'counted', '-n', 'app', '--as=auditor', '--as-group=system:masters']);
+    await cluster.kubectl(['get', 'configmaps', '-n', 'app']);
+    const found = (await writes(cluster.auditLog, { since })).filter((write) => write.name === 'counted');
+    assert.deepEqual(
+      found.map(({ verb, resource, status }) => ({ verb, resource, status })),
+      [{ verb: 'create', resource: 'configmaps', status: 201 }],
+    );
+    assert.equal(await countWrites(cluster, { since, userAgent: 'kubectl' }), 1);
+    assert.equal(await countWrites(cluster, { since, userAgent: 'nobody' }), 0);
+  });
+
+  it('answers at once when the cluster runs already', async () => {
+    const started = Date.now();
+    const again = await up(FIRST);
+    assert.ok(Date.now() - started < 5000, `took ${Date.now() - started} ms`);
+    assert.equal(again.kubeconfig, cluster.kubeconfig);
+    assert.equal(await hello(again, 'read', '/data/note'), 'outlives');
+  });
+
+  it('runs a second cluster beside it, whose pods reach its node ports', async () => {
+    const second = await up(SECOND);
+    const image = await helloImage();
+    await second.loadImage(image.archive);
+    await apply(second, application(image.reference));
+    await eventually(second, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+    assert.equal(await hello(second, 'get', await nodePort(cluster)), 'hello from node8\n');
+    assert.equal(await hello(cluster, 'get', await nodePort(second)), 'hello from node9\n');
+    await second.down();
+    assert.deepEqual(await remains(SECOND), []);
+    assert.equal(await (await fetch(await nodePort(cluster))).text(), 'hello from node8\n');
+  });
+
+  it('leaves nothing behind', async () => {
+    await cluster.down();
+    assert.deepEqual(await remains(FIRST), []);
+    assert.deepEqual(await processesThatName(layout(FIRST).dir), []);
+    assert.equal(await readFile('/proc/mounts', 'utf8'), mountsBefore);
+  });
+});
+
+describe('an interrupted start of the test cluster', { skip, timeout: 600_000 }, () => {
+  after(async () => await down(FIRST));
+
+  for (const step of ['node.pid', 'containerd.sock', 'kubelet']) {
+    it(`is cleared away by \`down\` when it was killed at ${step}`, async () => {
+      await killUpAt(step);
+      assert.notDeepEqual(await remains(FIRST), []);
+      await down(FIRST);
+      assert.deepEqual(await remains(FIRST), []);
+      assert.deepEqual(await processesThatName(layout(FIRST).dir), []);
+    });
+  }
+
+  it('does not stop the next `up`', async () => {
+    await killUpAt('kubelet');
+    const cluster = await up(FIRST);
+    assert.match(await cluster.kubectl(['get', 'nodes']), /node8 +Ready/);
+  });
+
+  it('never ends a process that has the id of a recorded one but started later', async () => {
+    const sleeper = spawn('sleep', ['60']);
+    try {
+      const record = await identify(sleeper.pid ?? 0);
+      assert.ok(record !== undefined && (await isRunning(record)));
+      await killRecorded({ ...record, startTime: '1' });
+      assert.ok(await isRunning(record));
+      await killRecorded(record);
+      assert.ok(!(await isRunning(record)));
+    } finally {
+      sleeper.kill('SIGKILL');
+    }
+  });
+});
+
+/** Starts bringing the cluster up in a process of its own and kills that as soon as a file of its state is there. */
+async function killUpAt(step: string): Promise<void> {
+  await down(FIRST);
+  const main = new URL('cluster/main.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, 'up', String(FIRST)], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  for (let tries = 0; !existsSync(join(layout(FIRST).dir, step)); tries++) {
+    assert.ok(tries < 6000 && child.exitCode === null, `bringing the cluster up never came to ${step}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function processesThatName(folder: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(`${folder}/`)) found.push(`${pid} ${command.replaceAll('\0', ' ')}`);
+  }
+  return found;
+}
+
+async function hello(cluster: Cluster, ...args: readonly string[]): Promise<string> {
+  return await cluster.kubectl(['exec', '-n', 'app', 'deployment/hello', '--', '/hello', ...args]);
+}
+
+async function nodePort(cluster: Cluster): Promise<string> {
+  const path = 'jsonpath={.spec.ports[0].nodePort}';
+  const port = await cluster.kubectl(['get', 'service', 'hello', '-n', 'app', '-o', path]);
+  return `http://${cluster.nodeIP}:${port}/`;
+}
+
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+};
+
+function application(image: string): readonly object[] {
+  const labels = { app: 'hello' };
+  const metadata = { name: 'hello', namespace: 'app', labels };
+  const enforced = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  return [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'app', labels: enforced } },
+    claim('data'),
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: { type: 'NodePort', selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
+    },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: {
+        strategy: { type: 'Recreate' },
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: podSpec(image, 'data') },
+      },
+    },
+  ];
+}
+
+function claim(name: string): object {
+  const spec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '20Gi' } } };
+  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace: 'app' }, spec };
+}
+
+function user(claimName: string): object {
+  const metadata = { name: claimName, namespace: 'app' };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec('localhost/ne-registry/hello:1', claimName) };
+}
+
+function podSpec(image: string, claimName: string): object {
+  return {
+    terminationGracePeriodSeconds: 1,
+    automountServiceAccountToken: false,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      fsGroup: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }],
+    containers: [
+      {
+        name: 'hello',
+        image,
+        imagePullPolicy: 'Never',
+        env: [
+          { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+          { name: 'GREETING', value: 'hello from $(NODE)' },
+        ],
+        volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        securityContext: RESTRICTED,
+      },
+    ],
+  };
+}

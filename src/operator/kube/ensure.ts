@@ -38,7 +38,7 @@ function isConverged(stamped: KubeObject, live: KubeObject): boolean {
   const ours = live.metadata.managedFields?.find(
     (entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply' && !entry.subresource,
   );
-  return ours?.fieldsV1 !== undefined && ownsAll(ours.fieldsV1, stamped);
+  return ours?.fieldsV1 !== undefined && ownsAll(ours.fieldsV1, stamped, live);
 }
 
 /** The object as it is sent: without what is null, with the hash of all the rest. */

@@ -2,7 +2,11 @@ import type { KubeClient } from './client.ts';
 import { type KubeObject, refOf } from './object.ts';
 
 /** Adds a finalizer to an object unless it is there; touches nothing else. A Conflict means: read again. */
-export async function addFinalizer<T extends KubeObject>(client: KubeClient, object: T, finalizer: string): Promise<T> {
+export async function addFinalizer<T extends KubeObject>(
+  client: Pick<KubeClient, 'patch'>,
+  object: T,
+  finalizer: string,
+): Promise<T> {
   const present = object.metadata.finalizers ?? [];
   if (present.includes(finalizer)) return object;
   return await patchFinalizers(client, object, [...present, finalizer]);
@@ -10,7 +14,7 @@ export async function addFinalizer<T extends KubeObject>(client: KubeClient, obj
 
 /** Removes a finalizer from an object if it is there; touches nothing else. A Conflict means: read again. */
 export async function removeFinalizer<T extends KubeObject>(
-  client: KubeClient,
+  client: Pick<KubeClient, 'patch'>,
   object: T,
   finalizer: string,
 ): Promise<T> {
@@ -23,7 +27,11 @@ export async function removeFinalizer<T extends KubeObject>(
   );
 }
 
-async function patchFinalizers<T extends KubeObject>(client: KubeClient, object: T, finalizers: string[]): Promise<T> {
+async function patchFinalizers<T extends KubeObject>(
+  client: Pick<KubeClient, 'patch'>,
+  object: T,
+  finalizers: string[],
+): Promise<T> {
   const { resourceVersion } = object.metadata;
   // A merge patch replaces the whole list, so it must not meet a list that somebody changed since we read it.
   return await client.patch<T>(refOf(object), { metadata: { resourceVersion, finalizers } });

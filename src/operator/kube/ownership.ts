@@ -19,34 +19,45 @@ const UNTRACKED_METADATA = new Set([
   'managedFields',
 ]);
 
-/** Whether every field of an applied object is in the set of fields that its manager owns. */
-export function ownsAll(fields: Fields, applied: KubeObject): boolean {
+/** Whether `live` still counts every field of an applied object as its manager's, whose set of fields is `fields`. */
+export function ownsAll(fields: Fields, applied: KubeObject, live: KubeObject): boolean {
   return Object.entries(applied).every(([name, value]) => {
     if (UNTRACKED.has(name)) return true;
-    if (name !== 'metadata') return ownsField(fields, name, value);
+    if (name !== 'metadata') return ownsField({ fields, live }, name, value);
     const tracked = Object.entries(value as object).filter(([key]) => !UNTRACKED_METADATA.has(key));
-    const owned = fields['f:metadata'] as Fields | undefined;
-    return tracked.every(([key, item]) => owned !== undefined && ownsField(owned, key, item));
+    const below = { fields: (fields['f:metadata'] ?? {}) as Fields, live: live.metadata };
+    return tracked.every(([key, item]) => ownsField(below, key, item));
   });
 }
 
-function ownsField(fields: Fields, name: string, value: unknown): boolean {
-  const owned = fields[`f:${name}`] as Fields | undefined;
-  return owned !== undefined && owns(owned, value);
+/** The same place in the set and in the live object. */
+interface Place {
+  fields: Fields;
+  live: unknown;
 }
 
-function owns(owned: Fields, value: unknown): boolean {
-  if (isLeaf(owned)) return true;
-  if (Array.isArray(value)) return value.every((item) => ownsItem(owned, item));
+function ownsField(place: Place, name: string, value: unknown): boolean {
+  const fields = place.fields[`f:${name}`] as Fields | undefined;
+  const live = (place.live as Fields | undefined)?.[name];
+  if (fields !== undefined) return owns({ fields, live }, value);
+  // An empty list with items of their own keys has no path in the set, and the server does not store it.
+  return isEmptyList(value) && (live === undefined || live === null || isEmptyList(live));
+}
+
+function owns(place: Place, value: unknown): boolean {
+  if (Object.keys(place.fields).length === 0) return true;
+  if (Array.isArray(value)) return value.every((item) => ownsItem(place, item));
   if (typeof value !== 'object' || value === null) return true;
-  return Object.entries(value).every(([name, item]) => ownsField(owned, name, item));
+  return Object.entries(value).every(([name, item]) => ownsField(place, name, item));
 }
 
-function ownsItem(owned: Fields, item: unknown): boolean {
-  return Object.entries(owned).some(([path, below]) => {
+function ownsItem(place: Place, item: unknown): boolean {
+  return Object.entries(place.fields).some(([path, fields]) => {
     if (path.startsWith('v:')) return isDeepStrictEqual(JSON.parse(path.slice(2)), item);
-    if (path.startsWith('k:')) return hasKeys(item, JSON.parse(path.slice(2)) as Fields) && owns(below as Fields, item);
-    return false;
+    if (!path.startsWith('k:')) return false;
+    const keys = JSON.parse(path.slice(2)) as Fields;
+    const live = Array.isArray(place.live) ? place.live.find((other) => hasKeys(other, keys)) : undefined;
+    return hasKeys(item, keys) && owns({ fields: fields as Fields, live }, item);
   });
 }
 
@@ -59,6 +70,6 @@ function hasKeys(item: unknown, keys: Fields): boolean {
   });
 }
 
-function isLeaf(owned: Fields): boolean {
-  return Object.keys(owned).length === 0;
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }

@@ -67,7 +67,10 @@ export class Transport {
     const call: Call = { method: 'GET', path, signal };
     const { message, cut } = await this.#open(call, AbortSignal.timeout(this.#timeoutMs()));
     let why: Error | undefined;
-    const cutBecause = (reason: string): void => cut((why = new Error(reason)));
+    const cutBecause = (reason: string): void => {
+      why = new Error(reason);
+      cut(why);
+    };
     message.setTimeout(idleMs, () => cutBecause(`nothing heard for ${idleMs / 1000} s`));
     const aborted = (): void => cutBecause('stopped');
     signal?.addEventListener('abort', aborted, { once: true });

@@ -1,7 +1,14 @@
 import type { Cached } from '../kube/cache.ts';
+import { isConflict } from '../kube/error.ts';
 import type { Log } from '../kube/log.ts';
-import type { KubeObject } from '../kube/object.ts';
+import { type KubeObject, keyOf } from '../kube/object.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { Stalled, Waiting } from './errors.ts';
 import type { RuntimeMetrics } from './metrics.ts';
+import { WorkQueue } from './workqueue.ts';
+
+/** A date that has passed already must not make a loop without a pause. */
+const SHORTEST_WAIT_MS = 1000;
 
 /** Which object to reconcile. `namespace` is '' for what is cluster-wide. */
 export interface Request {
@@ -47,22 +54,144 @@ export interface ControllerOptions {
   concurrency?: number;
   log: Log;
   metrics: RuntimeMetrics;
+  clock?: Clock;
 }
 
+/**
+ * The loop: changes become keys, keys become reconciles. One key is never reconciled twice at once, events during a run
+ * cause one more run, and a slow key blocks no other worker. It starts once and stops once.
+ */
 export class Controller {
-  constructor(_options: ControllerOptions) {}
-  /** Starts the caches, waits until all are synced, then the workers. */
+  readonly #options: ControllerOptions;
+  readonly #clock: Clock;
+  readonly #queue: WorkQueue;
+  readonly #stopping = new AbortController();
+  readonly #unsubscribe: (() => void)[] = [];
+  #workers: Promise<void>[] = [];
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#queue = new WorkQueue({ name: options.name, metrics: options.metrics, clock: this.#clock });
+  }
+
+  /** Starts the caches, waits until all are synced, then starts the workers. Rejects when stopped before. */
   async start(): Promise<void> {
-    throw new Error('not yet');
+    const { sources, name, metrics, concurrency = 2 } = this.#options;
+    for (const { cache } of sources) cache.start();
+    await Promise.race([Promise.all(sources.map(({ cache }) => cache.synced())), abortion(this.#stopping.signal)]);
+    // Told of all that is known when subscribing, and of what changes from then on.
+    for (const each of sources) this.#subscribe(each);
+    metrics.maxWorkers.set({ controller: name }, concurrency);
+    metrics.activeWorkers.set({ controller: name }, 0);
+    this.#workers = Array.from({ length: concurrency }, () => this.#work());
   }
+
   /** Asks for a reconcile now. */
-  enqueue(_request: Request): void {
-    throw new Error('not yet');
+  enqueue(request: Request): void {
+    this.#queue.add(keyOf(request.namespace, request.name));
   }
+
   /** Takes no more work, aborts the signal of what runs, and settles when it has ended. The caches go on. */
   async stop(): Promise<void> {
-    throw new Error('not yet');
+    this.#stopping.abort(new Error('the controller is stopping'));
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#queue.close();
+    await Promise.all(this.#workers);
   }
+
+  #subscribe({ cache, mapTo, when }: Source): void {
+    const enqueueAll = (object: KubeObject): void => {
+      for (const request of mapTo(object)) this.enqueue(request);
+    };
+    this.#unsubscribe.push(
+      cache.on('change', (object, previous) => {
+        if (when === undefined || when(object, previous)) enqueueAll(object);
+        // A child that was moved to another owner concerns the one that it left.
+        if (previous !== undefined) enqueueIfMoved(mapTo(previous), mapTo(object), (request) => this.enqueue(request));
+      }),
+      cache.on('delete', enqueueAll),
+    );
+  }
+
+  async #work(): Promise<void> {
+    for (let key = await this.#queue.take(); key !== undefined; key = await this.#queue.take()) {
+      try {
+        await this.#run(key);
+      } finally {
+        this.#queue.done(key);
+      }
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    const { name, metrics, reconcile } = this.#options;
+    const startedAt = this.#clock.monotonicMs();
+    metrics.activeWorkers.inc({ controller: name });
+    let result: string;
+    try {
+      result = this.#succeeded(key, await reconcile(requestOf(key), this.#stopping.signal));
+    } catch (error) {
+      result = this.#failed(key, error);
+    }
+    metrics.activeWorkers.dec({ controller: name });
+    metrics.reconciles.inc({ controller: name, result });
+    metrics.reconcileSeconds.observe({ controller: name }, (this.#clock.monotonicMs() - startedAt) / 1000);
+  }
+
+  // biome-ignore lint/suspicious/noConfusingVoidType: see Reconcile
+  #succeeded(key: string, result: ReconcileResult | void): string {
+    this.#queue.forget(key);
+    const after = result?.requeueAfterSeconds;
+    if (after === undefined) return 'success';
+    this.#queue.addAfter(key, after * 1000);
+    return 'requeue_after';
+  }
+
+  #failed(key: string, error: unknown): string {
+    const { name, log, metrics } = this.#options;
+    const fields = { controller: name, key };
+    if (this.#stopping.signal.aborted) return 'requeue';
+    if (error instanceof Waiting) {
+      this.#queue.forget(key);
+      this.#queue.addAfter(key, Math.max(error.until.getTime() - this.#clock.now().getTime(), SHORTEST_WAIT_MS));
+      log.debug({ ...fields, reason: error.reason, until: error.until }, error.message);
+      return 'requeue_after';
+    }
+    if (error instanceof Stalled) {
+      this.#queue.forget(key);
+      log.warn({ ...fields, reason: error.reason }, error.message);
+      metrics.reconcileErrors.inc({ controller: name });
+      return 'error';
+    }
+    const retryInMs = Math.round(this.#queue.addFailed(key));
+    if (isConflict(error)) {
+      // We had not yet heard of the newest version: nothing is wrong.
+      log.debug({ ...fields, retryInMs }, 'changed meanwhile, reading again');
+      return 'requeue';
+    }
+    metrics.reconcileErrors.inc({ controller: name });
+    log.error({ ...fields, err: error, retryInMs, failures: this.#queue.failures(key) }, 'reconcile failed');
+    return 'error';
+  }
+}
+
+function enqueueIfMoved(before: Request[], after: Request[], enqueue: (request: Request) => void): void {
+  const now = new Set(after.map((request) => keyOf(request.namespace, request.name)));
+  for (const request of before) if (!now.has(keyOf(request.namespace, request.name))) enqueue(request);
+}
+
+function requestOf(key: string): Request {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** Rejects when the signal aborts. */
+function abortion(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 /** The request that names the object itself, for the source of a controller's own kind. */

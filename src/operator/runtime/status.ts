@@ -13,9 +13,12 @@ export interface StatusInput {
 /**
  * Makes `live.status` equal to `status`, through the status subresource, and writes nothing when it is. Sets each
  * condition's `lastTransitionTime`: it moves only when the condition's status does. Fields that `status` leaves out go.
+ *
+ * Throws a Conflict when `live` is no longer the newest version (pass what the last write to it gave): what was said
+ * about an old spec, or with an old `lastTransitionTime`, must not overwrite what is true. The controller then retries.
  */
 export async function applyStatus<T extends KubeObject>(
-  client: KubeClient,
+  client: Pick<KubeClient, 'patch'>,
   live: T,
   status: StatusInput,
   now: Date,
@@ -26,7 +29,9 @@ export async function applyStatus<T extends KubeObject>(
   const wanted = JSON.parse(JSON.stringify({ ...status, conditions })) as Record<string, unknown>;
   const change = mergePatch(before, wanted);
   if (change === undefined) return { object: live, written: false };
-  const object = await client.patch<T>(refOf(live), { status: change }, { subresource: 'status' });
+  const { resourceVersion } = live.metadata;
+  const body = { metadata: { resourceVersion }, status: change };
+  const object = await client.patch<T>(refOf(live), body, { subresource: 'status' });
   return { object, written: true };
 }
 

@@ -1,0 +1,141 @@
+import { Worker } from 'node:worker_threads';
+import { StoreError } from '../store.ts';
+import type { Command, Reply } from './batch.ts';
+import { closed, errorOf, type Fault } from './faults.ts';
+import type { Writer, WriterOptions } from './writer.ts';
+import type { Arguments, OperationName, Result } from './writes/operations.ts';
+
+/** Commands that may wait for the disk at once; past it the store says that it is busy instead of filling the memory. */
+const MOST_WAITING = 10_000;
+/** Bytes of manifests that may wait. */
+const MOST_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** What the thread sends: that it is ready, that it could not start, or replies. */
+export type FromThread = { readonly ready: true } | { readonly failed: Fault } | { readonly replies: readonly Reply[] };
+export type ToThread = { readonly commands: readonly Command[] } | { readonly close: true };
+
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly bytes: number;
+}
+
+export interface ThreadWriterOptions extends WriterOptions {
+  /** The thread died: nothing can be written any more, the process has to end. Called once. */
+  readonly onDeath: (error: StoreError) => void;
+}
+
+/** Hands writes to a thread that commits whatever has queued up in one transaction. */
+export class ThreadWriter implements Writer {
+  #worker: Worker;
+  #waiting = new Map<number, Waiting>();
+  #waitingBytes = 0;
+  #next = 1;
+  #outbox: Command[] = [];
+  #state: 'open' | 'closing' | 'dead' = 'open';
+  #ended: Promise<void>;
+  #onDeath: (error: StoreError) => void;
+
+  /** Resolves when the thread has the database open. Rejects with StoreError. */
+  static async start(options: ThreadWriterOptions): Promise<ThreadWriter> {
+    const { onDeath, ...workerData } = options;
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+      workerData,
+      name: 'metadata writer',
+      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 },
+    });
+    await started(worker);
+    return new ThreadWriter(worker, onDeath);
+  }
+
+  private constructor(worker: Worker, onDeath: (error: StoreError) => void) {
+    this.#worker = worker;
+    this.#onDeath = onDeath;
+    worker.on('message', (message: FromThread) => this.#receive(message));
+    worker.on('error', (error) => this.#die(error));
+    this.#ended = new Promise((resolve) => {
+      worker.once('exit', (code) => {
+        resolve();
+        if (this.#state === 'open') this.#die(new Error(`it ended with code ${code}`));
+      });
+    });
+  }
+
+  execute<Name extends OperationName>(name: Name, data: Arguments<Name>): Promise<Result<Name>> {
+    if (this.#state !== 'open') return Promise.reject(closed());
+    const bytes = bytesOf(data);
+    if (this.#waiting.size >= MOST_WAITING || this.#waitingBytes + bytes > MOST_WAITING_BYTES)
+      return Promise.reject(new StoreError('busy', 'too many writes wait for the disk; try again in a second'));
+    const id = this.#next++;
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
+    this.#outbox.push({ id, name, data });
+    this.#waitingBytes += bytes;
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, bytes }));
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'open') {
+      this.#send();
+      this.#state = 'closing';
+      this.#worker.postMessage({ close: true } satisfies ToThread);
+    }
+    await this.#ended;
+    this.#rejectAll(closed());
+  }
+
+  /** One message for all that was asked in this turn of the event loop. */
+  #send(): void {
+    if (this.#outbox.length === 0 || this.#state === 'dead') return;
+    this.#worker.postMessage({ commands: this.#outbox } satisfies ToThread);
+    this.#outbox = [];
+  }
+
+  #receive(message: FromThread): void {
+    if (!('replies' in message)) return;
+    for (const reply of message.replies) {
+      const waiting = this.#waiting.get(reply.id);
+      if (waiting === undefined) continue;
+      this.#waiting.delete(reply.id);
+      this.#waitingBytes -= waiting.bytes;
+      if ('fault' in reply) waiting.reject(errorOf(reply.fault));
+      else waiting.resolve(reply.value as never);
+    }
+  }
+
+  #die(cause: unknown): void {
+    if (this.#state === 'dead') return;
+    this.#state = 'dead';
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `the thread that writes the metadata died (${why}); what waited for it may or may not be stored. The registry has to be restarted`;
+    const error = new StoreError('io', message, { cause });
+    this.#rejectAll(error);
+    this.#onDeath(error);
+  }
+
+  #rejectAll(error: StoreError): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+    this.#waitingBytes = 0;
+  }
+}
+
+function bytesOf(data: object): number {
+  return 'bytes' in data && data.bytes instanceof Uint8Array ? data.bytes.byteLength : 0;
+}
+
+function started(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (done: () => void) => {
+      worker.off('message', message).off('error', failed).off('exit', ended);
+      done();
+    };
+    const message = (said: FromThread) => {
+      if ('ready' in said) settle(resolve);
+      else if ('failed' in said) settle(() => reject(errorOf(said.failed)));
+    };
+    const failed = (error: unknown) => settle(() => reject(error));
+    const ended = (code: number) =>
+      settle(() => reject(new Error(`the metadata writer ended at once with code ${code}`)));
+    worker.on('message', message).on('error', failed).on('exit', ended);
+  });
+}

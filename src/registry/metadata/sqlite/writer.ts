@@ -1,0 +1,16 @@
+import type { Arguments, OperationName, Result } from './writes/operations.ts';
+
+/** The one writer of a database. Replies come only after the commit is synced. */
+export interface Writer {
+  /** Rejects with StoreError. */
+  execute<Name extends OperationName>(name: Name, data: Arguments<Name>): Promise<Result<Name>>;
+  /** Lets what was accepted finish, then closes. */
+  close(): Promise<void>;
+}
+
+export interface WriterOptions {
+  /** The database file; its schema is up to date. */
+  readonly path: string;
+  /** File and size (bytes) of the space held back for deletes on a full disk. */
+  readonly reserve: { readonly path: string; readonly bytes: number };
+}

@@ -1,0 +1,37 @@
+import type { Connection } from '../connection.ts';
+import { addBlob, deleteBlob, mountBlob, quarantineBlob, renewLease } from './blobs.ts';
+import { deleteManifest, notePulls, putManifest } from './manifests.ts';
+import { deleteTag } from './tags.ts';
+import { createUpload, deleteUpload } from './uploads.ts';
+
+/** Every write there is, as a function of a connection and plain data: the same on the writer thread and offline. */
+export const operations = {
+  createUpload,
+  deleteUpload,
+  addBlob,
+  mountBlob,
+  renewLease,
+  deleteBlob,
+  quarantineBlob,
+  putManifest,
+  deleteTag,
+  deleteManifest,
+  notePulls,
+};
+
+export type OperationName = keyof typeof operations;
+export type Arguments<Name extends OperationName> = Parameters<(typeof operations)[Name]>[1];
+export type Result<Name extends OperationName> = ReturnType<(typeof operations)[Name]>;
+
+/** Operations that free space, or lead to it: they may use the reserve when the disk is full. */
+export const freeing: ReadonlySet<OperationName> = new Set<OperationName>([
+  'deleteUpload',
+  'deleteBlob',
+  'deleteTag',
+  'deleteManifest',
+]);
+
+/** Runs one operation by name, inside the caller's transaction. */
+export function perform(connection: Connection, name: OperationName, data: unknown): unknown {
+  return (operations[name] as (connection: Connection, data: unknown) => unknown)(connection, data);
+}

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { attempt, run } from '../e2e/cluster/command.ts';
 import { goTool } from '../e2e/cluster/tools.ts';
 
@@ -24,6 +24,11 @@ interface Report {
   Name: string;
   Nodes: { Role: string; ExtraPortMappings: { ContainerPort: number; HostPort: number; ListenAddress: string }[] }[];
   Containerd: string;
+}
+
+interface Sample {
+  kind: string;
+  spec: { expose: { service: { nodePort: number } } };
 }
 
 let check: string;
@@ -68,10 +73,11 @@ test('a setting that kind does not know is refused, so the test above means some
 });
 
 test('this machine, and nobody else, reaches the NodePort that the sample Registry asks for', async () => {
-  const sample = parse(await readFile(SAMPLE, 'utf8')) as { spec: { expose: { service: { nodePort: number } } } };
+  const objects = parseAllDocuments(await readFile(SAMPLE, 'utf8')).map((document) => document.toJS() as Sample);
+  const registry = objects.find(({ kind }) => kind === 'Registry');
   const [node] = (await load(CONFIG)).Nodes;
   const [mapping] = node?.ExtraPortMappings ?? [];
-  assert.equal(mapping?.ContainerPort, sample.spec.expose.service.nodePort);
+  assert.equal(mapping?.ContainerPort, registry?.spec.expose.service.nodePort);
   assert.equal(mapping?.ListenAddress, '127.0.0.1');
 });
 

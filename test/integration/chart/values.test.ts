@@ -101,7 +101,7 @@ test('every value in values.yaml is in the schema and is explained', async () =>
 
 describe('the operator', () => {
   test('runs the image of the chart; a digest wins over a tag', async () => {
-    const image = async (values: object) => (await one('Deployment', values)).spec.template.spec.containers[0].image;
+    const image = async (values: Record<string, unknown>) => (await one('Deployment', values)).spec.template.spec.containers[0].image;
     assert.equal(await image({}), `localhost/ne-registry:${manifest.version}`);
     const digest = `sha256:${'a'.repeat(64)}`;
     assert.equal(await image({ 'image.repository': 'r:5/x', 'image.tag': 't' }), 'r:5/x:t');
@@ -109,7 +109,7 @@ describe('the operator', () => {
   });
 
   test('gives Registry pods its own image unless told otherwise', async () => {
-    const args = async (values: object): Promise<string[]> =>
+    const args = async (values: Record<string, unknown>): Promise<string[]> =>
       (await one('Deployment', values)).spec.template.spec.containers[0].args;
     assert.ok((await args({ 'image.tag': 't' })).includes('--registry-image=localhost/ne-registry:t'));
     const other = { 'image.tag': 't', 'registry.image.repository': 'r/x' };
@@ -118,7 +118,7 @@ describe('the operator', () => {
   });
 
   test('has a disruption budget and is spread only when there are several', async () => {
-    const kinds = async (values: object) => (await objects(values)).map(({ kind }) => kind);
+    const kinds = async (values: Record<string, unknown>) => (await objects(values)).map(({ kind }) => kind);
     assert.ok(!(await kinds({})).includes('PodDisruptionBudget'));
     assert.ok((await kinds({ replicas: 2 })).includes('PodDisruptionBudget'));
     assert.equal((await one('Deployment')).spec.template.spec.topologySpreadConstraints, undefined);

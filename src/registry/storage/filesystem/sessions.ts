@@ -1,0 +1,102 @@
+import { open } from 'node:fs/promises';
+import { busyUpload, unknownUpload } from './faults.ts';
+import { isMissing, type Layout } from './layout.ts';
+import { Session } from './session.ts';
+
+/** Uploads kept open at once; beyond it the longest unused is closed, and opened and rehashed when it goes on. */
+const MOST_OPEN = 256;
+/** An unused upload is closed after this time, milliseconds. */
+const IDLE = 60_000;
+
+/** The uploads that are open in this process. Nothing here has to survive: size and bytes are in the file. */
+export class Sessions {
+  #layout: Layout;
+  #open = new Map<string, Promise<Session>>();
+  #sweeper: NodeJS.Timeout;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    this.#sweeper = setInterval(() => void this.#closeIdle(), IDLE / 2);
+    this.#sweeper.unref();
+  }
+
+  /** Makes a new upload. Throws what the file system throws (EEXIST where the id is taken). */
+  async create(id: string): Promise<void> {
+    const file = await open(this.#layout.upload(id), 'wx+', 0o640);
+    await this.#makeRoom();
+    this.#open.set(id, Promise.resolve(new Session(id, file, 0)));
+  }
+
+  /** Runs `work` on an upload that nobody else is working on. Throws Refusal BLOB_UPLOAD_UNKNOWN, or 409 where it is busy. */
+  async use<T>(id: string, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#session(id);
+    if (session.ended) throw unknownUpload(id);
+    if (session.busy) throw busyUpload(id);
+    session.busy = true;
+    try {
+      return await work(session);
+    } finally {
+      session.busy = false;
+      session.usedAt = performance.now();
+    }
+  }
+
+  /** Bytes of an upload that is open here, else undefined. */
+  async size(id: string): Promise<number | undefined> {
+    return (await this.#open.get(id)?.catch(() => undefined))?.size;
+  }
+
+  /** Closes an upload; its file stays. Where it is `ended`, a request that is writing to it stops at its next write. */
+  async forget(id: string, ended: boolean): Promise<void> {
+    const opening = this.#open.get(id);
+    this.#open.delete(id);
+    const session = await opening?.catch(() => undefined);
+    if (session === undefined) return;
+    session.ended ||= ended;
+    await session.file.close();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    for (const id of [...this.#open.keys()]) await this.forget(id, true);
+  }
+
+  async #session(id: string): Promise<Session> {
+    if (!this.#layout.isUploadId(id)) throw unknownUpload(id);
+    const known = this.#open.get(id);
+    if (known !== undefined) return known;
+    const opening = this.#reopen(id);
+    this.#open.set(id, opening);
+    opening.catch(() => this.#open.delete(id));
+    await this.#makeRoom();
+    return opening;
+  }
+
+  async #reopen(id: string): Promise<Session> {
+    try {
+      const file = await open(this.#layout.upload(id), 'r+');
+      return new Session(id, file, (await file.stat()).size);
+    } catch (error) {
+      throw isMissing(error) ? unknownUpload(id) : error;
+    }
+  }
+
+  async #makeRoom(): Promise<void> {
+    if (this.#open.size < MOST_OPEN) return;
+    let oldest: Session | undefined;
+    for (const opening of this.#open.values()) {
+      const session = await opening.catch(() => undefined);
+      if (session === undefined || session.busy) continue;
+      if (oldest === undefined || session.usedAt < oldest.usedAt) oldest = session;
+    }
+    if (oldest !== undefined && !oldest.busy) await this.forget(oldest.id, false);
+  }
+
+  async #closeIdle(): Promise<void> {
+    const before = performance.now() - IDLE;
+    for (const [id, opening] of this.#open) {
+      const session = await opening.catch(() => undefined);
+      if (session !== undefined && !session.busy && session.usedAt < before) await this.forget(id, false);
+    }
+  }
+}

@@ -1,14 +1,14 @@
 import type { KubeClient } from '../kube/client.ts';
 
 /**
- * The client for what only a leader may do: once the signal has aborted it refuses every write, so that a reconcile
- * that did not notice cannot act beside the next leader. Reads go on.
+ * The client for what only a leader may do: it refuses every write while `leads` says no, so that a reconcile that did
+ * not notice cannot act beside the next leader. Reads go on.
  */
-export function fence(client: KubeClient, signal: AbortSignal): KubeClient {
+export function fence(client: KubeClient, leads: () => boolean): KubeClient {
   const guarded = <T>(write: () => Promise<T>): Promise<T> =>
-    signal.aborted ? Promise.reject(new Error('not written: no longer the leader')) : write();
+    leads() ? write() : Promise.reject(new Error('not written: this process does not lead'));
   return {
-    get: (ref, aborts) => client.get(ref, aborts),
+    get: (ref, signal) => client.get(ref, signal),
     list: (kind, options) => client.list(kind, options),
     serves: (kind) => client.serves(kind),
     apply: (object, options) => guarded(() => client.apply(object, options)),

@@ -32,6 +32,8 @@ export class LeaderElector {
   readonly #observed = new ObservedLease();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  /** Monotonic time of the last renewal, counted from when it was sent; undefined while not leading. */
+  #renewedMs: number | undefined;
 
   constructor(options: LeaderOptions) {
     this.#options = { leaseSeconds: 15, renewSeconds: 10, retrySeconds: 2, clock: systemClock, ...options };
@@ -51,6 +53,11 @@ export class LeaderElector {
     return this.#running;
   }
 
+  /** Whether this process leads now, by the clock: false too when it slept through its lease. */
+  leads(): boolean {
+    return this.#renewedMs !== undefined && this.#leftMs(this.#renewedMs) > 0;
+  }
+
   /** Ends leading or waiting, and gives the lease back once `lead` has settled. Call it on SIGTERM. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'));
@@ -59,8 +66,8 @@ export class LeaderElector {
 
   async #run(lead: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { identity, name, log, metrics } = this.#options;
-    const renewedMs = await this.#acquire();
-    if (renewedMs === undefined) return;
+    this.#renewedMs = await this.#acquire();
+    if (this.#renewedMs === undefined) return;
     log.info({ lease: name, identity }, 'leading');
     metrics.leader.set({ name }, 1);
     const leading = new AbortController();
@@ -69,8 +76,9 @@ export class LeaderElector {
     const workEnded = new AbortController();
     work.catch(() => undefined).finally(() => workEnded.abort());
     try {
-      await this.#renewUntil(AbortSignal.any([this.#stopping.signal, workEnded.signal]), renewedMs);
+      await this.#renewUntil(AbortSignal.any([this.#stopping.signal, workEnded.signal]), this.#renewedMs);
     } finally {
+      this.#renewedMs = undefined;
       leading.abort(new Error('no longer the leader'));
       metrics.leader.set({ name }, 0);
       await work.finally(() => this.#release());
@@ -98,18 +106,25 @@ export class LeaderElector {
   async #renewUntil(signal: AbortSignal, acquiredMs: number): Promise<void> {
     const { clock, retrySeconds, renewSeconds, log, name } = this.#options;
     let renewedMs = acquiredMs;
-    const leftMs = (): number => renewedMs + renewSeconds * 1000 - clock.monotonicMs();
     while (!signal.aborted) {
-      await this.#pause(Math.min(retrySeconds * 1000, leftMs()), signal);
+      await this.#pause(Math.min(retrySeconds * 1000, this.#leftMs(renewedMs)), signal);
       if (signal.aborted) return;
       const startedMs = clock.monotonicMs();
-      const outcome = await this.#within(leftMs(), this.#tryHold(), signal);
-      if (outcome === true) renewedMs = startedMs;
-      else if (outcome === 'ended') return;
-      else if (outcome === false) throw new Error(`the lease ${name} was taken by another`);
-      else log.warn({ lease: name, err: outcome }, 'cannot renew the lease');
-      if (leftMs() <= 0) throw new Error(`the lease ${name} could not be renewed for ${renewSeconds} s`);
+      const outcome = await this.#within(this.#leftMs(renewedMs), this.#tryHold(), signal);
+      if (outcome === 'ended') return;
+      if (outcome === false) throw new Error(`the lease ${name} was taken by another`);
+      if (outcome === true) {
+        renewedMs = startedMs;
+        this.#renewedMs = startedMs;
+        continue;
+      }
+      log.warn({ lease: name, err: outcome }, 'cannot renew the lease');
+      if (this.#leftMs(renewedMs) <= 0) throw new Error(`the lease ${name} could not be renewed for ${renewSeconds} s`);
     }
+  }
+
+  #leftMs(renewedMs: number): number {
+    return renewedMs + this.#options.renewSeconds * 1000 - this.#options.clock.monotonicMs();
   }
 
   /** Takes or renews the lease once. False when another holds it. */

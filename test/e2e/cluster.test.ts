@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { countWrites, writes } from './cluster/audit.ts';
 import { apply, type Cluster, eventually } from './cluster/cluster.ts';
 import { down, engine, remains, up } from './cluster/engine.ts';
 import { helloImage } from './cluster/images.ts';
-import { layout } from './cluster/layout.ts';
-import { identify, isRunning, killRecorded } from './cluster/process.ts';
+import { BRIDGE, layout } from './cluster/layout.ts';
+import { endedPrograms } from './cluster/node.ts';
+import { ended, identify, isRunning, killRecorded, onlyChild, readRecord } from './cluster/process.ts';
 
 // Not the numbers that other tests and people use: this file tears its clusters down again and again.
 const FIRST = 8;
@@ -26,10 +29,7 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
     await down(SECOND);
     mountsBefore = await readFile('/proc/mounts', 'utf8');
     cluster = await up(FIRST);
-    const image = await helloImage();
-    await cluster.loadImage(image.archive);
-    await apply(cluster, application(image.reference));
-    await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+    await deployHello(cluster);
   });
 
   after(async () => {
@@ -80,6 +80,23 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
     assert.equal(code, 0);
   });
 
+  it('pulls an image as the files say that a pod wrote into certsDir on the node', async () => {
+    const image = await helloImage();
+    const registry = await serveLayout(image.layout, BRIDGE.address);
+    try {
+      const { port } = registry.address() as AddressInfo;
+      const hosts = `server = "http://${BRIDGE.address}:${port}"\n`;
+      await apply(cluster, [hostWriter(image.reference, cluster.certsDir, hosts), puller('registry.test/hello:1')]);
+      await eventually(cluster, ['wait', 'pod/puller', '--for=condition=Ready', '--timeout=60s'], 60);
+      const path = 'jsonpath={.status.containerStatuses[0].imageID}';
+      const id = await cluster.kubectl(['get', 'pod', 'puller', '-o', path]);
+      assert.equal(id, `registry.test/hello@${image.digest}`);
+    } finally {
+      registry.closeAllConnections();
+      registry.close();
+    }
+  });
+
   it('refuses a privileged pod in a restricted namespace', async () => {
     const args = ['run', 'bad', '-n', 'app', '--image=x', '--privileged'];
     const { code, stderr } = await cluster.tryKubectl(args);
@@ -108,12 +125,23 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
     assert.equal(await hello(again, 'read', '/data/note'), 'outlives');
   });
 
+  it('is told apart from a cluster of which a program has ended', async () => {
+    assert.deepEqual(await endedPrograms(layout(FIRST)), []);
+    const record = await readRecord(join(layout(FIRST).dir, 'programs', 'kube-scheduler'));
+    assert.ok(record !== undefined);
+    const program = await identify((await onlyChild(record.pid)) ?? 0);
+    assert.ok(program !== undefined);
+    await killRecorded(program);
+    await ended(record);
+    assert.deepEqual(await endedPrograms(layout(FIRST)), ['kube-scheduler']);
+    cluster = await up(FIRST);
+    assert.deepEqual(await endedPrograms(layout(FIRST)), []);
+    await deployHello(cluster);
+  });
+
   it('runs a second cluster beside it, whose pods reach its node ports', async () => {
     const second = await up(SECOND);
-    const image = await helloImage();
-    await second.loadImage(image.archive);
-    await apply(second, application(image.reference));
-    await eventually(second, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+    await deployHello(second);
     assert.equal(await hello(second, 'get', await nodePort(cluster)), 'hello from node8\n');
     assert.equal(await hello(cluster, 'get', await nodePort(second)), 'hello from node9\n');
     await second.down();
@@ -184,6 +212,66 @@ async function processesThatName(folder: string): Promise<readonly string[]> {
     if (command.includes(`${folder}/`)) found.push(`${pid} ${command.replaceAll('\0', ' ')}`);
   }
   return found;
+}
+
+async function deployHello(cluster: Cluster): Promise<void> {
+  const image = await helloImage();
+  await cluster.loadImage(image.archive);
+  await apply(cluster, application(image.reference));
+  await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+}
+
+/** The least of a registry: the one image of an OCI layout, by digest and by any tag, to read. */
+async function serveLayout(folder: string, address: string): Promise<Server> {
+  const index = JSON.parse(await readFile(join(folder, 'index.json'), 'utf8')) as {
+    manifests: { digest: string; mediaType: string }[];
+  };
+  const manifest = index.manifests[0];
+  assert.ok(manifest !== undefined);
+  const server = createServer(async (request, response) => {
+    const [, kind, reference] = /\/(manifests|blobs)\/([^/?]+)/.exec(request.url ?? '') ?? [];
+    const digest = kind === 'manifests' && reference?.startsWith('sha256:') === false ? manifest.digest : reference;
+    const content = await readFile(join(folder, 'blobs', (digest ?? 'none').replace(':', '/'))).catch(() => undefined);
+    if (content === undefined) return response.writeHead(404).end();
+    const type = kind === 'manifests' ? manifest.mediaType : 'application/octet-stream';
+    response.writeHead(200, {
+      'content-type': type,
+      'content-length': content.length,
+      'docker-content-digest': digest ?? '',
+    });
+    return response.end(request.method === 'HEAD' ? undefined : content);
+  });
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
+  return server;
+}
+
+/** As the operator's DaemonSet does it: a container that mounts the folder of the node and writes there. */
+function hostWriter(image: string, certsDir: string, hosts: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'host-writer', namespace: 'default' },
+    spec: {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'certs', hostPath: { path: `${certsDir}/registry.test`, type: 'DirectoryOrCreate' } }],
+      containers: [
+        {
+          name: 'write',
+          image,
+          imagePullPolicy: 'Never',
+          command: ['/hello', 'write', '/certs/hosts.toml', hosts],
+          volumeMounts: [{ name: 'certs', mountPath: '/certs' }],
+          securityContext: { runAsUser: 0, capabilities: { drop: ['ALL'] } },
+        },
+      ],
+    },
+  };
+}
+
+function puller(image: string): object {
+  const metadata = { name: 'puller', namespace: 'default' };
+  const containers = [{ name: 'hello', image, imagePullPolicy: 'Always' }];
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { terminationGracePeriodSeconds: 1, containers } };
 }
 
 async function hello(cluster: Cluster, ...args: readonly string[]): Promise<string> {

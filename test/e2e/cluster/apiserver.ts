@@ -26,6 +26,10 @@ export interface BareApiServer {
   request(method: string, path: string, body?: unknown, contentType?: string): Promise<Answer>;
   /** Runs kubectl against it. */
   kubectl(args: readonly string[], input?: string): Promise<CommandResult>;
+  /** Kills the API server, as a crash would, and settles when it has gone; etcd stays. */
+  crash(): Promise<void>;
+  /** Starts it again after `crash`, at the same address. */
+  restart(): Promise<void>;
   /** Kills both programs and removes their state. */
   stop(): Promise<void>;
 }
@@ -48,8 +52,11 @@ export async function startBareApiServer(): Promise<BareApiServer> {
     const etcd = `http://127.0.0.1:${etcdPort}`;
     children.push(start(dir, 'etcd', ['etcd', ...etcdFlags(dir, etcd, `http://127.0.0.1:${peerPort}`)]));
     const token = await writeSecrets(dir);
-    children.push(start(dir, 'kube-apiserver', [kube, 'kube-apiserver', ...apiServerFlags(dir, etcd, Number(port))]));
-    return await connect({ dir, kube, url: `https://127.0.0.1:${port}`, token, children, stop });
+    const startServer = () => {
+      children[1] = start(dir, 'kube-apiserver', [kube, 'kube-apiserver', ...apiServerFlags(dir, etcd, Number(port))]);
+    };
+    startServer();
+    return await connect({ dir, kube, url: `https://127.0.0.1:${port}`, token, children, startServer, stop });
   } catch (error) {
     await stop();
     throw error;
@@ -61,11 +68,13 @@ interface Started {
   readonly kube: string;
   readonly url: string;
   readonly token: string;
+  /** etcd, then the API server. */
   readonly children: readonly ChildProcess[];
+  readonly startServer: () => void;
   readonly stop: () => Promise<void>;
 }
 
-async function connect({ dir, kube, url, token, children, stop }: Started): Promise<BareApiServer> {
+async function connect({ dir, kube, url, token, children, startServer, stop }: Started): Promise<BareApiServer> {
   const ca = await untilDefined(children, dir, () =>
     readFile(join(dir, 'apiserver.crt'), 'utf8').catch(() => undefined),
   );
@@ -73,17 +82,27 @@ async function connect({ dir, kube, url, token, children, stop }: Started): Prom
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(url, ca, token)), { mode: 0o600 });
   const request: BareApiServer['request'] = (method, path, body, contentType) =>
     send({ url: url + path, method, ca, token, body, contentType });
-  await untilDefined(children, dir, async () => {
-    const answer = await request('GET', '/readyz').catch(() => undefined);
-    return answer?.status === 200 ? true : undefined;
-  });
+  const ready = async () => {
+    await untilDefined(children, dir, async () => {
+      const answer = await request('GET', '/readyz').catch(() => undefined);
+      return answer?.status === 200 ? true : undefined;
+    });
+  };
+  await ready();
+  const crash = async () => {
+    if (children[1] !== undefined) await kill(children[1]);
+  };
+  const restart = async () => {
+    startServer();
+    await ready();
+  };
   const kubectl: BareApiServer['kubectl'] = (args, input) =>
     attempt(kube, ['kubectl', '--kubeconfig', kubeconfig, ...args], {
       ...(input === undefined ? {} : { input }),
       // kubectl caches what it discovers; a stale cache would hide a CRD.
       env: { KUBECACHEDIR: join(dir, 'kubecache') },
     });
-  return { url, kubeconfig, request, kubectl, stop };
+  return { url, kubeconfig, request, kubectl, crash, restart, stop };
 }
 
 function etcdFlags(dir: string, client: string, peer: string): readonly string[] {

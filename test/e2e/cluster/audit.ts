@@ -45,7 +45,9 @@ export async function countWrites(cluster: { readonly auditLog: string }, filter
 /** The log and its rotated predecessors (`audit-<time>.log`), oldest first. */
 async function logFiles(auditLog: string): Promise<readonly string[]> {
   const stem = basename(auditLog, '.log');
-  const names = await readdir(dirname(auditLog));
+  const names = await readdir(dirname(auditLog)).catch(() => {
+    throw new Error(`there is no audit log at ${auditLog}: writes can be counted on a built cluster only, not on kind`);
+  });
   const rotated = names.filter((name) => name.startsWith(`${stem}-`) && name.endsWith('.log')).sort();
   return [...rotated, basename(auditLog)].map((name) => join(dirname(auditLog), name));
 }

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCgroups, present, removeCgroups } from './cgroups.ts';
-import { apply, type Cluster, eventually } from './cluster.ts';
-import { attempt, CommandError, progress } from './command.ts';
+import { apply, type Cluster, eventually, kubectlOf } from './cluster.ts';
+import { progress } from './command.ts';
 import { importImage, startContainerd } from './containerd.ts';
 import { startApiServer, startControllers } from './control-plane.ts';
 import { dnsObjects } from './dns.ts';
@@ -12,7 +12,7 @@ import { startKubelet } from './kubelet.ts';
 import { type Layout, layout, NODE_CERTS_DIR, stateRoot } from './layout.ts';
 import { withLock } from './lock.ts';
 import { createNetwork, networkRemains, removeNetwork } from './network.ts';
-import { nodeRuns, startNode, stopNode } from './node.ts';
+import { endedPrograms, nodeRuns, startNode, stopNode } from './node.ts';
 import { CLUSTER_PACKAGES, ensurePackages } from './packages.ts';
 import { createPki } from './pki.ts';
 import { KUBE, PAUSE, PROVISIONER } from './programs.ts';
@@ -116,16 +116,13 @@ async function clear(at: Layout): Promise<void> {
 
 async function isHealthy(at: Layout, parts: Parts): Promise<boolean> {
   const ready = await readFile(readyFile(at), 'utf8').catch(() => undefined);
-  if (ready !== fingerprint(parts) || !(await nodeRuns(at))) return false;
+  if (ready !== fingerprint(parts) || !(await nodeRuns(at)) || (await endedPrograms(at)).length > 0) return false;
   const path = '{.status.conditions[?(@.type=="Ready")].status}';
   const args = ['get', 'node', at.nodeName, '-o', `jsonpath=${path}`, '--request-timeout=5s'];
   return (await describe(at, parts.kube).tryKubectl(args)).stdout === 'True';
 }
 
 function describe(at: Layout, kube: string): Cluster {
-  // What kubectl learned about an earlier cluster at this address would hide the CRDs of this one.
-  const flags = ['--kubeconfig', at.kubeconfig, '--cache-dir', join(at.dir, 'kubecache')];
-  const tryKubectl: Cluster['tryKubectl'] = (args, options) => attempt(kube, ['kubectl', ...flags, ...args], options);
   return {
     number: at.number,
     engine: 'built',
@@ -135,12 +132,7 @@ function describe(at: Layout, kube: string): Cluster {
     certsDir: NODE_CERTS_DIR,
     auditLog: at.auditLog,
     binDir: join(at.dir, 'bin'),
-    tryKubectl,
-    kubectl: async (args, options) => {
-      const result = await tryKubectl(args, options);
-      if (result.code !== 0) throw new CommandError(`kubectl ${args.join(' ')}`, result);
-      return result.stdout;
-    },
+    ...kubectlOf(kube, at),
     loadImage: async (archive) => await importImage(at, archive),
     down: async () => await downBuilt(at.number),
   };

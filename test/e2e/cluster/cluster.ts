@@ -1,5 +1,6 @@
-import type { CommandOptions, CommandResult } from './command.ts';
-import { CommandError } from './command.ts';
+import { join } from 'node:path';
+import { attempt, CommandError, type CommandOptions, type CommandResult } from './command.ts';
+import type { Layout } from './layout.ts';
 
 /** A running test cluster; the same to its user whether kind runs it or we do. */
 export interface Cluster {
@@ -47,4 +48,19 @@ export async function eventually(
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }
+}
+
+/** The two ways to call kubectl; `kube` is the path of the Kubernetes programs. */
+export function kubectlOf(kube: string, at: Layout): Pick<Cluster, 'kubectl' | 'tryKubectl'> {
+  // What kubectl learned about an earlier cluster at this address would hide the CRDs of this one.
+  const flags = ['--kubeconfig', at.kubeconfig, '--cache-dir', join(at.dir, 'kubecache')];
+  const tryKubectl: Cluster['tryKubectl'] = (args, options) => attempt(kube, ['kubectl', ...flags, ...args], options);
+  return {
+    tryKubectl,
+    kubectl: async (args, options) => {
+      const result = await tryKubectl(args, options);
+      if (result.code !== 0) throw new CommandError(`kubectl ${args.join(' ')}`, result);
+      return result.stdout;
+    },
+  };
 }

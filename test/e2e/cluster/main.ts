@@ -1,6 +1,7 @@
 import { progress } from './command.ts';
 import { down, remains, running, up } from './engine.ts';
-import { MAX_CLUSTERS } from './layout.ts';
+import { layout, MAX_CLUSTERS } from './layout.ts';
+import { endedPrograms } from './node.ts';
 
 const USAGE = `usage: main.ts up|down|status|kubeconfig [N]   (N from 1 to ${MAX_CLUSTERS}, 1 by default)`;
 
@@ -34,6 +35,8 @@ async function status(number: number): Promise<number> {
     return 1;
   }
   console.log(`cluster ${number} (${cluster.engine}) runs, node ${cluster.nodeIP}, kubeconfig ${cluster.kubeconfig}`);
+  const ended = cluster.engine === 'built' ? await endedPrograms(layout(number)) : [];
+  if (ended.length > 0) console.log(`ended: ${ended.join(', ')} (\`up ${number}\` starts the cluster anew)`);
   console.log(await cluster.kubectl(['get', 'nodes,pods', '-A', '-o', 'wide']));
   return 0;
 }

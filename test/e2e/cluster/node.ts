@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Layout, NODE_CERTS_DIR } from './layout.ts';
-import { ended, identify, isRunning, killRecorded, onlyChild, readRecord } from './process.ts';
+import { ended, formatRecord, identify, isRunning, killRecorded, onlyChild, readRecord } from './process.ts';
 
 /*
  * A node is a set of namespaces around a first process: network, mounts, process ids, host name, IPC. Everything that
@@ -33,6 +33,10 @@ echo "$pid $1" > "$file.new" && mv "$file.new" "$file"
 
 function recordPath(at: Layout): string {
   return join(at.dir, 'node.pid');
+}
+
+function programsPath(at: Layout): string {
+  return join(at.dir, 'programs');
 }
 
 /** Starts the node's first process in namespaces of its own; `init` is a program that sleeps and reaps. */
@@ -74,6 +78,21 @@ export async function startInNode(at: Layout, name: string, command: readonly st
   closeSync(log);
   child.on('error', () => undefined);
   child.unref();
+  // The program itself has another id: this is nsenter, which waits for it and ends when it does.
+  const record = child.pid === undefined ? undefined : await identify(child.pid);
+  if (record === undefined) throw new Error(`${command[0]} could not be started in cluster ${at.number}`);
+  await mkdir(programsPath(at), { recursive: true });
+  await writeFile(join(programsPath(at), name), formatRecord(record));
+}
+
+/** The names of the programs started in the node that have ended. */
+export async function endedPrograms(at: Layout): Promise<readonly string[]> {
+  const ended: string[] = [];
+  for (const name of await readdir(programsPath(at)).catch(() => [])) {
+    const record = await readRecord(join(programsPath(at), name));
+    if (record === undefined || !(await isRunning(record))) ended.push(name);
+  }
+  return ended;
 }
 
 /** Ends the node's first process, and with it every process and mount of the node. */

@@ -15,6 +15,11 @@ export async function readRecord(file: string): Promise<ProcessRecord | undefine
   return { pid: Number(match[1]), startTime: match[2] };
 }
 
+/** The text that readRecord reads. */
+export function formatRecord(record: ProcessRecord): string {
+  return `${record.pid} ${record.startTime}\n`;
+}
+
 /** Whether the recorded process, and not a later one with its id, is running. */
 export async function isRunning(record: ProcessRecord): Promise<boolean> {
   const stat = await readStat(record.pid);

@@ -32,6 +32,9 @@ export const COREDNS: GoTool = {
 /** Helm 3, for the chart. */
 export const HELM: GoTool = { name: 'helm', module: 'helm.sh/helm/v3', version: 'v3.22.0', package: 'cmd/helm' };
 
+/** Kubernetes in Docker, used where a container engine runs. */
+export const KIND: GoTool = { name: 'kind', module: 'sigs.k8s.io/kind', version: 'v0.33.0' };
+
 /** The pause container and the first process of a node. */
 export const PAUSE: GoTool = { name: 'pause', version: '1', sources: source('pause.go') };
 

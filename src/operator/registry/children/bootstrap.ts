@@ -1,0 +1,97 @@
+import { isIP } from 'node:net';
+import { stringify } from 'yaml';
+import { RegistryBootstrap, type RegistryBootstrapInput } from '../../../api/bootstrap/v1alpha1.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { files, paths, ports, usersFile } from '../paths.ts';
+import { parseBytes, parseSeconds } from '../quantity.ts';
+import { owned, type Site } from '../site.ts';
+import { encode } from './secret.ts';
+
+/** Seconds that requests in flight are given after SIGTERM; the pod's grace period is longer. */
+export const drainSeconds = 25;
+
+/** The Secret with the document that `serve --config` reads. */
+export function renderBootstrap(site: Site): KubeObject {
+  const document = bootstrapDocument(site);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: owned(site, site.names.bootstrap),
+    type: 'Opaque',
+    data: encode({ 'config.yaml': stringify(document, { lineWidth: 0 }) }),
+  };
+}
+
+/**
+ * The document itself. Throws when it would not pass the schema that `serve` reads it with: better here, with a
+ * condition, than in a pod that does not start.
+ */
+export function bootstrapDocument(site: Site): RegistryBootstrapInput {
+  const { spec } = site;
+  const document: RegistryBootstrapInput = {
+    apiVersion: 'bootstrap.ne-registry.io/v1alpha1',
+    kind: 'RegistryBootstrap',
+    generation: site.registry.metadata.generation ?? 0,
+    host: spec.host,
+    ...(spec.externalURLs?.length ? { externalURLs: spec.externalURLs } : {}),
+    listen: { api: `:${ports.api}`, management: `:${ports.management}` },
+    ...tls(site),
+    storage: { filesystem: { path: paths.data } },
+    metadata: { sqlite: {} },
+    auth: auth(site),
+    admin: { publicKeyFiles: [files.adminPublicKey], audience: adminAudience(site) },
+    ...limits(site),
+    ...(spec.trustedProxies?.length ? { trustedProxies: spec.trustedProxies.map(range) } : {}),
+    logging: { level: spec.logging?.level ?? 'info' },
+    drainSeconds,
+  };
+  RegistryBootstrap.parse(document);
+  return document;
+}
+
+/** The `aud` of tokens for the admin API of this Registry. */
+export function adminAudience(site: Site): string {
+  return `${site.namespace}/${site.name}`;
+}
+
+function tls(site: Site): Pick<RegistryBootstrapInput, 'tls'> {
+  if (site.certificateSecret === undefined) return {};
+  const minVersion = site.spec.tls?.minVersion;
+  return {
+    tls: {
+      certFile: files.certificate,
+      keyFile: files.certificateKey,
+      ...(minVersion === undefined ? {} : { minVersion }),
+    },
+  };
+}
+
+function auth({ spec }: Site): NonNullable<RegistryBootstrapInput['auth']> {
+  const ttl = spec.auth?.tokenTTL;
+  return {
+    anonymous: spec.auth?.anonymous ?? 'None',
+    htpasswdFiles: [usersFile(0), ...(spec.auth?.htpasswd === undefined ? [] : [usersFile(1)])],
+    token: {
+      privateKeyFile: files.tokenKey,
+      ...(ttl === undefined ? {} : { ttlSeconds: parseSeconds(ttl) }),
+    },
+  };
+}
+
+function limits({ spec }: Site): Pick<RegistryBootstrapInput, 'limits'> {
+  const { manifestSize, uploadSize, concurrentUploads, concurrentRequests, freeSpaceReserve } = spec.limits ?? {};
+  const rendered = {
+    ...(manifestSize === undefined ? {} : { manifestBytes: parseBytes(manifestSize) }),
+    ...(uploadSize === undefined ? {} : { uploadBytes: parseBytes(uploadSize) }),
+    ...(concurrentUploads === undefined ? {} : { concurrentUploads }),
+    ...(concurrentRequests === undefined ? {} : { concurrentRequests }),
+    ...(freeSpaceReserve === undefined ? {} : { reserveBytes: parseBytes(freeSpaceReserve) }),
+  };
+  return Object.keys(rendered).length === 0 ? {} : { limits: rendered };
+}
+
+/** A single address as the range that holds it alone. */
+function range(address: string): string {
+  const version = isIP(address);
+  return version === 0 ? address : `${address}/${version === 4 ? 32 : 128}`;
+}

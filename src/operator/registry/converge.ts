@@ -1,0 +1,227 @@
+/** Brings everything that belongs to a Registry into shape, in order, and finds out where it stands. */
+
+import { isKindNotServed } from '../kube/error.ts';
+import { refOf } from '../kube/object.ts';
+import type { Standing } from '../runtime/conditions.ts';
+import { Stalled } from '../runtime/errors.ts';
+import type { Report } from './admin-api.ts';
+import { applyChild, prune } from './apply.ts';
+import { keepCertificate, type Served } from './certificates.ts';
+import { adminAudience, renderBootstrap } from './children/bootstrap.ts';
+import { renderBundle } from './children/bundle.ts';
+import { renderDisruptionBudget } from './children/disruption-budget.ts';
+import { renderIngress } from './children/ingress.ts';
+import { renderNetworkPolicy } from './children/network-policy.ts';
+import { renderServiceAccount } from './children/service-account.ts';
+import { renderServiceMonitor, serviceMonitorKind } from './children/service-monitor.ts';
+import { renderGoverningService, renderNodeService, renderService, type Service } from './children/services.ts';
+import { claimConflict, renderVolumeClaim, type VolumeClaim } from './children/volume-claim.ts';
+import { renderWorkload } from './children/workload.ts';
+import { Failing } from './failing.ts';
+import { isReady, judgeWorkload, newest, type Pod, type Workload } from './health.ts';
+import { readIncidents } from './incidents.ts';
+import { keepAdministrator, keepKeys, mountedVersion, requireSecrets } from './materials.ts';
+import { annotations } from './names.ts';
+import { keepNodeAccess } from './node-access.ts';
+import { refuseForeign } from './ownership.ts';
+import type { Memory, RegistryReconcilerOptions } from './reconcile.ts';
+import type { Site } from './site.ts';
+import type { Findings } from './status.ts';
+import { requireStorageClass } from './storage-class.ts';
+import { nodeAddresses, podsOf } from './view.ts';
+import { storageWarnings, tlsWarnings } from './warnings.ts';
+
+export interface Convergence extends RegistryReconcilerOptions {
+  readonly memory: Memory;
+  readonly site: Site;
+  readonly signal: AbortSignal;
+}
+
+/** Throws Failing or Stalled where it cannot go on; what was found until then is in `found`. */
+export async function converge(run: Convergence, found: Findings): Promise<Standing> {
+  const { site, client } = run;
+  await requireSecrets(client, site);
+  const claim = await keepClaim(run);
+  const served = await certificate(run, found);
+  const keys = await keepKeys(client, site);
+  await keepAdministrator(client, site, run.memory.administrators);
+  const { workload, nodeService } = await applyChildren(run, served);
+  found.workload = workload;
+  await monitor(run, found);
+  found.warnings.push(...storageWarnings(site, claim, undefined));
+
+  const pods = podsOf(run.view, site, 'registry');
+  await tellPod(run, pods);
+  const blocked = await judge(run, { workload, pods, claim });
+  if (blocked !== undefined) return await withNodes(run, found, { served, nodeService, standing: blocked });
+  const standing = await inquire(run, found, { served, pods, key: keys['admin.key'] });
+  found.warnings.push(...storageWarnings(site, undefined, found.report));
+  return await withNodes(run, found, { served, nodeService, standing });
+}
+
+async function keepClaim(run: Convergence): Promise<VolumeClaim> {
+  const { client, site } = run;
+  const ref = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name: site.volumeClaim, namespace: site.namespace };
+  const live = await client.get<VolumeClaim>(ref);
+  if (site.spec.storage?.filesystem?.existingClaim !== undefined) {
+    if (live !== undefined) return live;
+    const text = `PersistentVolumeClaim ${site.namespace}/${ref.name}, which spec.storage.filesystem.existingClaim names, does not exist: create it`;
+    throw new Failing('VolumeClaimMissing', text);
+  }
+  refuseForeign(site, live);
+  const conflict = claimConflict(site, live);
+  if (conflict !== undefined) throw new Stalled('VolumeClaimConflict', conflict);
+  if (live === undefined) await requireStorageClass(client, site);
+  return await applyChild<VolumeClaim>(run, renderVolumeClaim(site) as VolumeClaim);
+}
+
+async function certificate(run: Convergence, found: Findings): Promise<Served | undefined> {
+  const { client, site, view, now, events } = run;
+  const served = await keepCertificate({ client, site, now: now(), nodeAddresses: nodeAddresses(view, site) });
+  found.bundle = served?.bundle;
+  found.expires = served?.expires;
+  found.warnings.push(...tlsWarnings(site, served));
+  for (const note of served?.news ?? []) {
+    events.record(site.registry, { type: 'Normal', reason: 'CertificateChanged', note });
+  }
+  return served;
+}
+
+/** Applies what goes with the Registry, the workload last, and removes what is no longer asked for. */
+async function applyChildren(
+  run: Convergence,
+  served: Served | undefined,
+): Promise<{ workload: Workload; nodeService: Service | undefined }> {
+  const { site } = run;
+  const nodeService = renderNodeService(site);
+  const workload = renderWorkload(site);
+  const others = [
+    renderServiceAccount(site),
+    renderService(site),
+    renderGoverningService(site),
+    renderBundle(site, served?.bundle),
+    renderBootstrap(site),
+    renderNetworkPolicy(site),
+    renderDisruptionBudget(site),
+    renderIngress(site),
+  ].filter((child) => child !== undefined);
+  for (const child of others) await applyChild(run, child);
+  const applied = {
+    nodeService: nodeService && ((await applyChild(run, nodeService)) as Service),
+    workload: (await applyChild(run, workload)) as Workload,
+  };
+  await prune(run, [...others, workload, ...(nodeService === undefined ? [] : [nodeService])]);
+  return applied;
+}
+
+/** A ServiceMonitor needs a CRD that not every cluster has: its lack is a warning, and stops nothing. */
+async function monitor(run: Convergence, found: Findings): Promise<void> {
+  const { client, site } = run;
+  const desired = renderServiceMonitor(site);
+  const warning = { type: 'ServiceMonitorReady', status: 'False' as const };
+  try {
+    if (desired !== undefined) await applyChild(run, desired);
+    else if (await client.serves(serviceMonitorKind)) await removeMonitor(run);
+  } catch (error) {
+    if (isKindNotServed(error)) {
+      const message =
+        'the cluster does not know the kind ServiceMonitor: install the Prometheus operator, or leave out spec.metrics.serviceMonitor';
+      found.warnings.push({ ...warning, reason: 'KindNotServed', message });
+    } else if (desired === undefined) return;
+    else if (error instanceof Failing)
+      found.warnings.push({ ...warning, reason: error.reason, message: error.message });
+    else throw error;
+  }
+}
+
+async function removeMonitor({ client, site }: Convergence): Promise<void> {
+  const ref = { ...serviceMonitorKind, name: site.names.serviceMonitor, namespace: site.namespace };
+  const live = await client.get(ref);
+  const uid = site.registry.metadata.uid;
+  if (live?.metadata.ownerReferences?.some((owner) => owner.uid === uid)) await client.delete(refOf(live));
+}
+
+/** Makes the kubelet hand a changed Secret over at once: it looks after a pod whenever the pod's annotations change. */
+async function tellPod({ client, site }: Convergence, pods: readonly Pod[]): Promise<void> {
+  const pod = newest(pods);
+  if (pod?.status?.phase !== 'Running') return;
+  const version = await mountedVersion(client, site);
+  if (pod.metadata.annotations?.[annotations.mounted] === version) return;
+  await client.patch(refOf(pod), { metadata: { annotations: { [annotations.mounted]: version } } });
+}
+
+async function judge(
+  { client, site }: Convergence,
+  seen: { workload: Workload; pods: Pod[]; claim: VolumeClaim },
+): Promise<Standing | undefined> {
+  const observation = { ...seen, image: site.image, incidents: [] };
+  const first = judgeWorkload(observation);
+  const pod = newest(seen.pods);
+  if (first === undefined || pod?.status?.phase === 'Running') return first;
+  const incidents = await readIncidents(client, [
+    { what: 'workload', object: seen.workload },
+    { what: 'pod', object: pod },
+    { what: 'claim', object: seen.claim },
+  ]);
+  return judgeWorkload({ ...observation, incidents });
+}
+
+/** Asks the registry itself whether it runs these settings, and what it holds. */
+async function inquire(
+  { ask, site, signal }: Convergence,
+  found: Findings,
+  { served, pods, key }: { served: Served | undefined; pods: Pod[]; key: string },
+): Promise<Standing> {
+  const pod = newest(pods);
+  const address = pod !== undefined && isReady(pod) ? pod.status?.podIP : undefined;
+  if (address === undefined) return progressing('PodStarting', 'the registry is starting');
+  const trusted = served && `${served.bundle ?? ''}\n${served.certificate}`;
+  try {
+    found.report = await ask({ address, key, audience: adminAudience(site), trusted }, signal);
+  } catch (error) {
+    return unanswered(site, found, error instanceof Error ? error.message : String(error));
+  }
+  return generationStanding(site, found.report);
+}
+
+function generationStanding(site: Site, report: Report): Standing {
+  const wanted = site.registry.metadata.generation ?? 0;
+  if (report.generation >= wanted) return { state: 'ready', reason: 'Serving', message: `serving at ${site.url}` };
+  return progressing('LoadingSettings', `the registry still runs the settings of generation ${report.generation}`);
+}
+
+/** A registry that ran these settings when it last answered is not called broken because one answer is missing. */
+function unanswered({ registry, url }: Site, found: Findings, why: string): Standing {
+  const ready = registry.status?.conditions?.find(({ type }) => type === 'Ready');
+  const confirmed = ready?.status === 'True' && ready.observedGeneration === registry.metadata.generation;
+  if (!confirmed) {
+    return progressing('WaitingForRegistry', `the registry's pod is ready, but does not answer the operator: ${why}`);
+  }
+  const message = `the registry's pod does not answer the operator: ${why}; check network policies between them`;
+  found.warnings.push({ type: 'AdminReachable', status: 'False', reason: 'NoAnswer', message });
+  return { state: 'ready', reason: 'Serving', message: `serving at ${url}` };
+}
+
+/** Nodes are set up beside the rest; a Registry is not ready before they first are. */
+async function withNodes(
+  run: Convergence,
+  found: Findings,
+  {
+    served,
+    nodeService,
+    standing,
+  }: { served: Served | undefined; nodeService: Service | undefined; standing: Standing },
+): Promise<Standing> {
+  const { site, view, now } = run;
+  if (!site.configuresNodes) return standing;
+  const addresses = nodeAddresses(view, site);
+  const covered = addresses.length > 0 && addresses.every((address) => !served?.uncovered.includes(address));
+  const routed = site.tls !== 'Secret' || covered;
+  const { warning, starting } = await keepNodeAccess(run, nodeService, { routed, now: now() });
+  found.warnings.push(warning);
+  return starting && standing.state === 'ready' ? progressing('ConfiguringNodes', warning.message) : standing;
+}
+
+function progressing(reason: string, message: string): Standing {
+  return { state: 'progressing', reason, message };
+}

@@ -1,0 +1,140 @@
+/**
+ * The Secrets of a Registry. They are read by name at each reconcile, because the operator neither lists nor watches
+ * Secrets; what cannot be made again (keys, passwords, the authority) is created once and then only kept in shape.
+ */
+import { createHash } from 'node:crypto';
+import type { KubeClient } from '../kube/client.ts';
+import { ensure } from '../kube/ensure.ts';
+import { isAlreadyExists } from '../kube/error.ts';
+import { completeAdministrator } from './administrator.ts';
+import { decode, renderAdministrator, renderKeys, type Secret } from './children/secret.ts';
+import { mountedSecrets } from './children/volumes.ts';
+import { Failing } from './failing.ts';
+import { generateKeys, type RegistryKeys, readKeys } from './keys.ts';
+import { refuseForeign } from './ownership.ts';
+import type { Site } from './site.ts';
+
+export type Values = Readonly<Record<string, string>>;
+
+/** Reads a Secret in the Registry's namespace. */
+export function readSecret(client: KubeClient, site: Site, name: string): Promise<Secret | undefined> {
+  return client.get<Secret>({ apiVersion: 'v1', kind: 'Secret', name, namespace: site.namespace });
+}
+
+export interface KeptSecret {
+  readonly name: string;
+  readonly render: (site: Site, values: Values) => Secret;
+  /** The values it must have, given those that are there; the same where nothing is to be done. */
+  readonly complete: (values: Values, exists: boolean) => Promise<Values>;
+}
+
+/**
+ * Makes a Secret hold what `complete` says. The first write is a create: of two operators that both found nothing, one
+ * wins, and the other keeps what the winner made.
+ */
+export async function keepSecret(client: KubeClient, site: Site, secret: KeptSecret): Promise<Values> {
+  let live = await readSecret(client, site, secret.name);
+  if (live === undefined) {
+    const values = await secret.complete({}, false);
+    try {
+      live = await client.create(secret.render(site, values));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      live = await readSecret(client, site, secret.name);
+    }
+  }
+  refuseForeign(site, live);
+  const values = await secret.complete(decode(live), true);
+  await ensure(client, secret.render(site, values), live);
+  return values;
+}
+
+/** The Registry's keys; throws Failing where the Secret is there and damaged: making new ones could hide a mistake. */
+export async function keepKeys(client: KubeClient, site: Site): Promise<RegistryKeys> {
+  const name = site.names.keys;
+  const values = await keepSecret(client, site, {
+    name,
+    render: renderKeys,
+    complete: async (found, exists) => {
+      if (!exists) return { ...generateKeys() };
+      const keys = readKeys(found);
+      if (!('damaged' in keys)) return { ...keys };
+      throw new Failing(
+        'KeysDamaged',
+        `Secret ${site.namespace}/${name} has no usable "${keys.damaged}": restore it, or delete the Secret to have new keys made`,
+      );
+    },
+  });
+  return values as unknown as RegistryKeys;
+}
+
+/** The first administrator's Secret. */
+export async function keepAdministrator(client: KubeClient, site: Site, checked: Map<string, string>): Promise<void> {
+  await keepSecret(client, site, {
+    name: site.names.administrator,
+    render: renderAdministrator,
+    complete: async (found) => {
+      // Comparing a bcrypt hash takes some 60 ms: done once for what has not changed since.
+      const key = `${site.namespace}/${site.name}`;
+      const print = fingerprint(JSON.stringify(found));
+      if (checked.get(key) === print) return found;
+      const { username, password, htpasswd } = await completeAdministrator(found);
+      const complete = { username, password, htpasswd };
+      checked.set(key, fingerprint(JSON.stringify(complete)));
+      return complete;
+    },
+  });
+}
+
+/** Throws Failing unless every Secret that the spec names is there and has the keys that it is named for. */
+export async function requireSecrets(client: KubeClient, site: Site): Promise<void> {
+  const { spec } = site;
+  const users = spec.auth?.htpasswd?.secretRef.name;
+  if (users !== undefined) {
+    const named = { title: `${site.namespace}/${users}`, field: 'spec.auth.htpasswd.secretRef', keys: ['htpasswd'] };
+    requireKeys(named, await readSecret(client, site, users));
+  }
+  for (const { name } of spec.image?.pullSecrets ?? []) {
+    const named = { title: `${site.namespace}/${name}`, field: 'spec.image.pullSecrets', keys: ['.dockerconfigjson'] };
+    requireKeys(named, await readSecret(client, site, name));
+  }
+}
+
+export interface NamedSecret {
+  /** `namespace/name` */
+  readonly title: string;
+  /** What of the spec names it. */
+  readonly field: string;
+  readonly keys: readonly string[];
+}
+
+/** Throws Failing, naming Secret, key and field, unless `secret` has all the keys that it is named for. */
+export function requireKeys({ title: of, field, keys }: NamedSecret, secret: Secret | undefined): void {
+  const title = `Secret ${of}`;
+  if (secret === undefined) {
+    const wanted = keys.map((key) => `"${key}"`).join(' and ');
+    throw new Failing('SecretMissing', `${title}, which ${field} names, does not exist: create it with ${wanted}`);
+  }
+  const missing = keys.filter((key) => !secret.data?.[key]);
+  if (missing.length === 0) return;
+  const named = missing.map((key) => `"${key}"`).join(' and ');
+  throw new Failing('SecretMissing', `${title}, which ${field} names, has no ${named}: add what is missing to it`);
+}
+
+/**
+ * Changes whenever a Secret that the pod mounts does: a pod that carries an older value is told to look again, which
+ * brings new certificates and settings to it within seconds rather than a minute.
+ */
+export async function mountedVersion(client: KubeClient, site: Site): Promise<string> {
+  const versions = await Promise.all(
+    mountedSecrets(site).map(async ({ secretName, keys }) => {
+      const { data } = (await readSecret(client, site, secretName)) ?? {};
+      return keys.map((key) => data?.[key] ?? '').join(',');
+    }),
+  );
+  return fingerprint(versions.join(';')).slice(0, 16);
+}
+
+function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,128 @@
+/**
+ * Sets nodes up to pull, and cleans up after that. What agents write lies outside the cluster, so while it may be there
+ * a finalizer holds the Registry. Cleaning up is a task of the same DaemonSet: its pods are replaced by ones that
+ * remove what was written, and it is deleted when all have. Nodes that do not answer in time are named and left.
+ */
+
+import type { KubeObject } from '../kube/object.ts';
+import { refOf } from '../kube/object.ts';
+import type { Events } from '../runtime/events.ts';
+import { type ApplyContext, applyChild, uidOf } from './apply.ts';
+import { type NodeAccess, renderNodeAccess } from './children/node-access.ts';
+import { nodePortOf, type Service } from './children/services.ts';
+import { newest, type Pod } from './health.ts';
+import type { Warning } from './status.ts';
+import { podsOf } from './view.ts';
+
+/** How long agents may take to remove what they wrote. */
+export const cleanUpMs = 90_000;
+/** For this long after its creation, agents that are not ready yet count as starting rather than as failing. */
+const startUpMs = 180_000;
+
+export interface AgentSet extends KubeObject {
+  status?: {
+    observedGeneration?: number;
+    desiredNumberScheduled?: number;
+    updatedNumberScheduled?: number;
+    numberReady?: number;
+  };
+}
+
+export interface NodeAccessState {
+  readonly warning: Warning;
+  /** Still starting: nodes could not pull yet. */
+  readonly starting: boolean;
+}
+
+/** Applies the agents' DaemonSet and tells how they do. */
+export async function keepNodeAccess(
+  context: ApplyContext,
+  service: Service | undefined,
+  { routed, now }: { routed: boolean; now: Date },
+): Promise<NodeAccessState> {
+  const nodePort = nodePortOf(service);
+  if (nodePort === undefined) return state('Starting', 'the cluster has not yet chosen a node port', true);
+  const access: NodeAccess = { task: 'Write', nodePort: routed ? nodePort : undefined };
+  const agents = await applyChild<AgentSet>(context, renderNodeAccess(context.site, access) as AgentSet);
+  return judgeAgents(agents, podsOf(context.view, context.site, 'node-access'), now);
+}
+
+/** How the agents do. Pure. */
+export function judgeAgents(agents: AgentSet, pods: readonly Pod[], now: Date): NodeAccessState {
+  const { desiredNumberScheduled = 0, numberReady = 0 } = agents.status ?? {};
+  if (isRolledOut(agents)) {
+    const text = `nodes reach and trust the registry: ${numberReady} of ${desiredNumberScheduled}`;
+    return { warning: { type, status: 'True', reason: 'Configured', message: text }, starting: false };
+  }
+  const age = now.getTime() - Date.parse(agents.metadata.creationTimestamp ?? now.toISOString());
+  const complaint = pods.map(agentComplaint).find((text) => text !== undefined);
+  const refused = desiredNumberScheduled > 0 && pods.length === 0 && age > 10_000 ? refusedText : undefined;
+  const problem = complaint ?? refused;
+  const count = `${numberReady} of ${desiredNumberScheduled} nodes are set up`;
+  if (problem === undefined) return state('Starting', count, age < startUpMs);
+  return state('AgentFailing', `${count}: ${problem}`, false);
+}
+
+export interface CleanUp {
+  /** When cleaning up began. */
+  readonly since: Date;
+  readonly now: Date;
+  /** No new pods can be made: the namespace is going. */
+  readonly hopeless: boolean;
+  readonly events: Events;
+}
+
+/** One step of cleaning up; true when nothing is left to do. */
+export async function cleanUpNodes(context: ApplyContext, { since, now, hopeless, events }: CleanUp): Promise<boolean> {
+  const { client, site } = context;
+  const name = site.names.nodeAccess;
+  const live = await client.get<AgentSet>({
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    name,
+    namespace: site.namespace,
+  });
+  if (live === undefined) return true;
+  const late = now.getTime() - since.getTime() >= cleanUpMs;
+  if (!hopeless && !late) {
+    const agents = await applyChild<AgentSet>(
+      context,
+      renderNodeAccess(site, { task: 'Remove', nodePort: undefined }) as AgentSet,
+    );
+    if (!isRolledOut(agents)) return false;
+  } else {
+    const { desiredNumberScheduled = 0, numberReady = 0 } = live.status ?? {};
+    const note = `node access was removed without waiting for every node (${numberReady} of ${desiredNumberScheduled} were ready): on the others ${site.spec.host} stays in containerd's certs.d`;
+    events.record(site.registry, { type: 'Warning', reason: 'NodesNotCleaned', note });
+  }
+  await client.delete(refOf(live), uidOf(live));
+  return true;
+}
+
+const type = 'NodeAccessReady';
+const refusedText =
+  'no agent pod could be made; the namespace may enforce a Pod Security level that refuses hostPath volumes: label it pod-security.kubernetes.io/enforce=privileged, or set spec.nodeAccess.mode to None';
+
+function isRolledOut({ metadata, status }: AgentSet): boolean {
+  const {
+    observedGeneration = -1,
+    desiredNumberScheduled = 0,
+    updatedNumberScheduled = 0,
+    numberReady = 0,
+  } = status ?? {};
+  if (observedGeneration < (metadata.generation ?? 0)) return false;
+  return updatedNumberScheduled >= desiredNumberScheduled && numberReady >= desiredNumberScheduled;
+}
+
+function agentComplaint(pod: Pod): string | undefined {
+  if (newest([pod]) === undefined) return undefined;
+  const { waiting } = pod.status?.containerStatuses?.[0]?.state ?? {};
+  const ended = pod.status?.containerStatuses?.[0]?.lastState?.terminated;
+  if (ended?.message) return `agent ${pod.metadata.name}: ${ended.message.trim().slice(-400)}`;
+  if (waiting?.reason === undefined || waiting.reason === 'ContainerCreating') return undefined;
+  return `agent ${pod.metadata.name}: ${waiting.message ?? waiting.reason}`;
+}
+
+function state(reason: string, message: string, starting: boolean): NodeAccessState {
+  return { warning: { type, status: starting ? 'Unknown' : 'False', reason, message }, starting };
+}

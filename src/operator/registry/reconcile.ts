@@ -1,0 +1,183 @@
+/** Reconciles one Registry: guard, make the materials, apply the children, look how they do, say so. */
+import type { KubeClient } from '../kube/client.ts';
+import { isConflict, KubeError } from '../kube/error.ts';
+import { addFinalizer, removeFinalizer } from '../kube/finalizer.ts';
+import type { Standing } from '../runtime/conditions.ts';
+import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
+import { Stalled } from '../runtime/errors.ts';
+import type { Events } from '../runtime/events.ts';
+import { applyStatus } from '../runtime/status.ts';
+import type { AskRegistry } from './admin-api.ts';
+import { converge } from './converge.ts';
+import { Failing } from './failing.ts';
+import { nodeAccessFinalizer } from './names.ts';
+import { cleanUpNodes } from './node-access.ts';
+import type { RegistryResource } from './resource.ts';
+import { type Site, siteOf } from './site.ts';
+import { type Findings, statusOf, suspendedStatus } from './status.ts';
+import { unsupportedSettings } from './support.ts';
+import type { View } from './view.ts';
+
+export interface RegistryReconcilerOptions {
+  readonly client: KubeClient;
+  readonly view: View;
+  readonly events: Events;
+  readonly ask: AskRegistry;
+  readonly now: () => Date;
+  /** The image of Registries that name none. */
+  readonly defaultImage: string;
+  readonly operatorNamespace: string | undefined;
+}
+
+/** What is remembered of Registries between reconciles; losing it costs a little work and nothing else. */
+export interface Memory {
+  /** When cleaning up nodes began, by `namespace/name`. */
+  readonly cleaningSince: Map<string, Date>;
+  /** What administrator Secrets held when their hash was last compared. */
+  readonly administrators: Map<string, string>;
+}
+
+/** Seconds until a Registry is looked at again though nothing is known to have changed. */
+const lookAgain = { ready: 30, progressing: 3, failing: 10, stalled: 60 } as const;
+
+export function registryReconciler(options: RegistryReconcilerOptions): Reconcile {
+  const memory: Memory = { cleaningSince: new Map(), administrators: new Map() };
+  return async ({ namespace, name }, signal) => {
+    const registry = options.view.registries.get(namespace, name);
+    if (registry === undefined) {
+      memory.cleaningSince.delete(`${namespace}/${name}`);
+      memory.administrators.delete(`${namespace}/${name}`);
+      return;
+    }
+    if (registry.metadata.deletionTimestamp !== undefined) return await conclude(options, memory, registry);
+    if (registry.spec.suspend === true) return await suspend(options, registry);
+    return await advance(options, memory, { registry, signal });
+  };
+}
+
+async function advance(
+  options: RegistryReconcilerOptions,
+  memory: Memory,
+  { registry: seen, signal }: { registry: RegistryResource; signal: AbortSignal },
+): Promise<ReconcileResult> {
+  const found: Findings = { warnings: [] };
+  let registry = seen;
+  try {
+    const refused = unsupportedSettings(registry.spec);
+    if (refused.length > 0) throw new Stalled('SettingNotSupported', refusedMessage(refused));
+    let site = siteFor(options, registry);
+    registry = await holdWhileNodesAreSetUp(options, memory, site);
+    site = siteFor(options, registry);
+    found.site = site;
+    const standing = await converge({ ...options, memory, site, signal }, found);
+    await say(options, registry, { standing, found });
+    return { requeueAfterSeconds: jittered(lookAgain[standing.state]) };
+  } catch (error) {
+    if (signal.aborted || isConflict(error) || isNoAnswer(error)) throw error;
+    const standing = standingOf(error);
+    await say(options, registry, { standing, found });
+    if (error instanceof Failing) return { requeueAfterSeconds: jittered(lookAgain.failing) };
+    throw error;
+  }
+}
+
+/** Adds the finalizer while nodes are set up, or cleans up after it and removes it; gives the newest Registry. */
+async function holdWhileNodesAreSetUp(
+  options: RegistryReconcilerOptions,
+  memory: Memory,
+  site: Site,
+): Promise<RegistryResource> {
+  const { registry } = site;
+  if (site.configuresNodes) {
+    memory.cleaningSince.delete(`${site.namespace}/${site.name}`);
+    return await addFinalizer(options.client, registry, nodeAccessFinalizer);
+  }
+  if (!registry.metadata.finalizers?.includes(nodeAccessFinalizer)) return registry;
+  const done = await cleanUp(options, memory, { site, hopeless: false });
+  return done ? await removeFinalizer(options.client, registry, nodeAccessFinalizer) : registry;
+}
+
+/** The Registry is going: what it owns goes by itself, what it wrote on nodes is removed first. */
+async function conclude(
+  options: RegistryReconcilerOptions,
+  memory: Memory,
+  registry: RegistryResource,
+): Promise<ReconcileResult> {
+  if (!registry.metadata.finalizers?.includes(nodeAccessFinalizer)) return {};
+  const site = siteFor(options, registry);
+  const hopeless = await isNamespaceGoing(options.client, site.namespace);
+  if (!(await cleanUp(options, memory, { site, hopeless }))) return { requeueAfterSeconds: 2 };
+  await removeFinalizer(options.client, registry, nodeAccessFinalizer);
+  return {};
+}
+
+async function cleanUp(
+  options: RegistryReconcilerOptions,
+  memory: Memory,
+  { site, hopeless }: { site: Site; hopeless: boolean },
+): Promise<boolean> {
+  const key = `${site.namespace}/${site.name}`;
+  const now = options.now();
+  const since = memory.cleaningSince.get(key) ?? now;
+  memory.cleaningSince.set(key, since);
+  return await cleanUpNodes({ ...options, site }, { since, now, hopeless, events: options.events });
+}
+
+/** Whether the namespace is being deleted, as far as the operator may know. */
+async function isNamespaceGoing(client: KubeClient, name: string): Promise<boolean> {
+  try {
+    const namespace = await client.get({ apiVersion: 'v1', kind: 'Namespace', name });
+    return namespace === undefined || namespace.metadata.deletionTimestamp !== undefined;
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 403) return false;
+    throw error;
+  }
+}
+
+async function suspend(
+  { client, now }: RegistryReconcilerOptions,
+  registry: RegistryResource,
+): Promise<ReconcileResult> {
+  await applyStatus(client, registry, suspendedStatus(registry), now());
+  return {};
+}
+
+/** The one place where a Registry's status is written; an event tells of every change of where it stands. */
+async function say(
+  { client, events, now }: RegistryReconcilerOptions,
+  registry: RegistryResource,
+  { standing, found }: { standing: Standing; found: Findings },
+): Promise<void> {
+  const before = registry.status?.conditions?.find(({ type }) => type === 'Ready');
+  const { written, object } = await applyStatus(client, registry, statusOf(registry, standing, found), now());
+  const after = object.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (!written || (before?.status === after?.status && before?.reason === after?.reason)) return;
+  const bad = standing.state === 'failing' || standing.state === 'stalled';
+  events.record(registry, { type: bad ? 'Warning' : 'Normal', reason: standing.reason, note: standing.message });
+}
+
+function standingOf(error: unknown): Standing {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Stalled) return { state: 'stalled', reason: error.reason, message };
+  if (error instanceof Failing) return { state: 'failing', reason: error.reason, message };
+  return { state: 'failing', reason: 'ReconcileFailed', message: `${message}; it is tried again` };
+}
+
+/** The API server cannot be reached: there is nobody to tell. */
+function isNoAnswer(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 0;
+}
+
+function siteFor({ defaultImage, operatorNamespace }: RegistryReconcilerOptions, registry: RegistryResource): Site {
+  return siteOf({ registry, defaultImage, ...(operatorNamespace === undefined ? {} : { operatorNamespace }) });
+}
+
+function refusedMessage(fields: string[]): string {
+  const list = fields.join(', ');
+  return `this version cannot carry out ${list}: nothing was changed; remove ${fields.length === 1 ? 'it' : 'them'}, or use a version that can`;
+}
+
+/** A fifth more or less, so that Registries do not all come up at once. */
+function jittered(seconds: number): number {
+  return seconds * (0.8 + Math.random() * 0.4);
+}

@@ -1,0 +1,116 @@
+/** The status of a Registry, put together in one place from what a reconcile found. Pure. */
+import type { Condition, ConditionInput, Standing } from '../runtime/conditions.ts';
+import { standingConditions } from '../runtime/conditions.ts';
+import type { StatusInput } from '../runtime/status.ts';
+import type { Report } from './admin-api.ts';
+import type { Workload } from './health.ts';
+import { annotations } from './names.ts';
+import { type StorageNumbers, settleNumbers } from './numbers.ts';
+import type { RegistryResource, RegistryStatus } from './resource.ts';
+import type { Site } from './site.ts';
+
+/** What a reconcile that got so far learnt. */
+export interface Findings {
+  site?: Site;
+  bundle?: string | undefined;
+  expires?: Date | undefined;
+  workload?: Workload;
+  report?: Report | undefined;
+  /** Conditions besides Ready, Reconciling and Stalled. */
+  warnings: Warning[];
+}
+
+export interface Warning {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The whole status: what was not learnt this time stays as it was. */
+export function statusOf(registry: RegistryResource, standing: Standing, found: Findings): StatusInput {
+  const generation = registry.metadata.generation ?? 0;
+  const earlier = { ...registry.status };
+  delete earlier.conditions;
+  return {
+    ...earlier,
+    ...endpoints(found),
+    ...certificate(found),
+    ...reported(registry, found),
+    ...replicas(found),
+    ...handled(registry),
+    observedGeneration: generation,
+    conditions: [
+      ...standingConditions(standing, generation),
+      ...found.warnings.map((warning) => ({ ...warning, observedGeneration: generation })),
+    ],
+  };
+}
+
+/** While suspended: what was known stays, and a condition says that nobody looks. */
+export function suspendedStatus(registry: RegistryResource): StatusInput {
+  const generation = registry.metadata.generation ?? 0;
+  const earlier = (registry.status?.conditions ?? []) as Condition[];
+  const kept = earlier.filter(({ type }) => !['Suspended', 'Reconciling', 'Stalled'].includes(type)).map(withoutTime);
+  const suspended = {
+    type: 'Suspended',
+    status: 'True' as const,
+    reason: 'Suspended',
+    message: 'spec.suspend is true: what runs goes on running, and changes wait until it is false',
+    observedGeneration: generation,
+  };
+  const ready = kept.some(({ type }) => type === 'Ready')
+    ? []
+    : [{ ...suspended, type: 'Ready', status: 'Unknown' as const }];
+  const rest = { ...registry.status };
+  delete rest.conditions;
+  return {
+    ...rest,
+    ...handled(registry),
+    // What is suspended has not acted on the newest spec, and does not claim to.
+    observedGeneration: registry.status?.observedGeneration ?? -1,
+    conditions: [...kept, ...ready, suspended],
+  };
+}
+
+function endpoints({ site }: Findings): RegistryStatus {
+  if (site === undefined) return {};
+  return { url: site.url, internalURL: site.internalURL, adminSecretName: site.names.administrator };
+}
+
+function certificate({ site, bundle, expires }: Findings): RegistryStatus {
+  if (site === undefined) return {};
+  // Undefined takes a value away again: status is compared through JSON.
+  return { caBundle: bundle, certificateExpiry: expires && wholeSeconds(expires) } as RegistryStatus;
+}
+
+function reported(registry: RegistryResource, { report }: Findings): RegistryStatus {
+  if (report === undefined) return {};
+  const { version, storage, repositories } = report;
+  return {
+    version,
+    ...(storage === undefined
+      ? {}
+      : { storage: settleNumbers(registry.status?.storage as StorageNumbers | undefined, storage as StorageNumbers) }),
+    ...(repositories === undefined ? {} : { repositories }),
+  };
+}
+
+function replicas({ workload }: Findings): RegistryStatus {
+  if (workload === undefined) return {};
+  const { readyReplicas = 0, updatedReplicas = 0 } = workload.status ?? {};
+  return { replicas: { desired: 1, ready: readyReplicas, updated: updatedReplicas } };
+}
+
+function handled(registry: RegistryResource): RegistryStatus {
+  const asked = registry.metadata.annotations?.[annotations.reconcileAt];
+  return asked === undefined ? {} : { lastHandledReconcileAt: asked.slice(0, 253) };
+}
+
+function withoutTime({ lastTransitionTime: _, ...condition }: Condition): ConditionInput {
+  return condition;
+}
+
+function wholeSeconds(time: Date): string {
+  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,46 @@
+/** Conditions that warn without making a Registry less than ready. Pure. */
+import type { Report } from './admin-api.ts';
+import type { Served } from './certificates.ts';
+import { defaultSize, type VolumeClaim } from './children/volume-claim.ts';
+import { describeBytes, parseBytes } from './quantity.ts';
+import type { Site } from './site.ts';
+import type { Warning } from './status.ts';
+
+const defaultReserve = 64 * 1024 * 1024;
+
+/** TLS that is off, or a certificate of the user's that clients will refuse. */
+export function tlsWarnings(site: Site, served: Served | undefined): Warning[] {
+  if (served === undefined) {
+    const message =
+      'spec.tls.disabled is true: passwords and images cross the network in the clear unless a proxy ends TLS';
+    return [{ type: 'InsecureTransport', status: 'True', reason: 'TLSDisabled', message }];
+  }
+  const host = site.spec.host.split(':')[0] ?? '';
+  if (!served.uncovered.includes(host)) return [];
+  const message = `the certificate in Secret ${site.certificateSecret} is not for ${host}: clients that connect straight to the registry will refuse it`;
+  return [{ type: 'CertificateMismatch', status: 'True', reason: 'HostNotCovered', message }];
+}
+
+/** A volume that is being enlarged, or that is nearly full. */
+export function storageWarnings(site: Site, claim: VolumeClaim | undefined, report: Report | undefined): Warning[] {
+  return [...resizing(site, claim), ...low(site, report)];
+}
+
+function resizing(site: Site, claim: VolumeClaim | undefined): Warning[] {
+  const capacity = claim?.status?.capacity?.storage;
+  if (capacity === undefined || site.spec.storage?.filesystem?.existingClaim !== undefined) return [];
+  const wanted = site.spec.storage?.filesystem?.size ?? defaultSize;
+  if (parseBytes(capacity) >= parseBytes(wanted)) return [];
+  const why = claim?.status?.conditions?.map(({ message }) => message).find((text) => text);
+  const message = `the volume has ${capacity} and is to have ${wanted}${why === undefined ? '' : `: ${why}`}`;
+  return [{ type: 'VolumeResizing', status: 'True', reason: 'Growing', message }];
+}
+
+function low(site: Site, report: Report | undefined): Warning[] {
+  const free = report?.storage?.freeBytes;
+  const reserve = site.spec.limits?.freeSpaceReserve;
+  const kept = reserve === undefined ? defaultReserve : parseBytes(reserve);
+  if (free === undefined || free > kept) return [];
+  const message = `less than the reserve of ${describeBytes(kept)} is free: pushes are refused; delete images, or raise spec.storage.filesystem.size`;
+  return [{ type: 'StorageLow', status: 'True', reason: 'DiskFull', message }];
+}

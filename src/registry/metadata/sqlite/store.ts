@@ -1,7 +1,19 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
-import type { Actor, MetadataStore, Millis, NewBlob, NewManifest, Page, Reference, UploadRow } from '../store.ts';
+import type {
+  Actor,
+  BlobRow,
+  ManifestRow,
+  MetadataStore,
+  Millis,
+  NewBlob,
+  NewManifest,
+  Page,
+  Reference,
+  UploadRow,
+} from '../store.ts';
 import type { Connection } from './connection.ts';
 import { closed, storeError } from './faults.ts';
+import { type ManifestWithBytes, ReadCache } from './read-cache.ts';
 import * as blobReads from './reads/blobs.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
@@ -16,21 +28,33 @@ export class SqliteStore implements MetadataStore {
   #reader: Connection;
   #writer: Writer;
   #release: () => void;
+  #cache: ReadCache | undefined;
 
-  constructor(parts: { reader: Connection; writer: Writer; release: () => void }) {
+  /** `exclusive`: every write comes through this store, so that rows may be remembered between reads. */
+  constructor(parts: { reader: Connection; writer: Writer; exclusive: boolean; release: () => void }) {
+    this.#cache = parts.exclusive ? new ReadCache() : undefined;
     this.#reader = parts.reader;
     this.#writer = parts.writer;
     this.#release = parts.release;
   }
 
-  manifest(repository: string, reference: Reference) {
-    return this.#read((reader) => manifestReads.manifest(reader, repository, reference));
+  manifest(repository: string, reference: Reference): ManifestRow | undefined {
+    const name = 'tag' in reference ? `t ${reference.tag}` : `m ${reference.digest}`;
+    const known = this.#cache?.get<ManifestRow | ManifestWithBytes>(repository, name);
+    if (known !== undefined) return known;
+    return this.#keep(repository, name, (reader) => manifestReads.manifest(reader, repository, reference));
   }
-  manifestBytes(repository: string, reference: Reference) {
-    return this.#read((reader) => manifestReads.manifestBytes(reader, repository, reference));
+  manifestBytes(repository: string, reference: Reference): ManifestWithBytes | undefined {
+    const name = 'tag' in reference ? `t ${reference.tag}` : `m ${reference.digest}`;
+    const known = this.#cache?.get<ManifestRow | ManifestWithBytes>(repository, name);
+    if (known !== undefined && 'bytes' in known) return known;
+    return this.#keep(repository, name, (reader) => manifestReads.manifestBytes(reader, repository, reference));
   }
-  blob(repository: string, digest: Digest) {
-    return this.#read((reader) => blobReads.blob(reader, repository, digest));
+  blob(repository: string, digest: Digest): BlobRow | undefined {
+    const name = `b ${digest}`;
+    const known = this.#cache?.get<BlobRow>(repository, name);
+    if (known !== undefined) return known;
+    return this.#keep(repository, name, (reader) => blobReads.blob(reader, repository, digest));
   }
   repositoriesWithBlob(digest: Digest, limit: number) {
     return this.#read((reader) => blobReads.repositoriesWithBlob(reader, digest, limit));
@@ -73,39 +97,59 @@ export class SqliteStore implements MetadataStore {
     return this.#writer.execute('deleteUpload', { id });
   }
   addBlob(blob: NewBlob) {
-    return this.#writer.execute('addBlob', blob);
+    return this.#writing(blob.repository, this.#writer.execute('addBlob', blob));
   }
   mountBlob(mount: { repository: string; from: string; digest: Digest; now: Millis }) {
-    return this.#writer.execute('mountBlob', mount);
+    return this.#writing(mount.repository, this.#writer.execute('mountBlob', mount));
   }
   async renewLease(digests: readonly Digest[], now: Millis) {
     const due = this.#read((reader) => blobReads.leasesToRenew(reader, digests, now));
     if (due.length > 0) await this.#writer.execute('renewLease', { digests: due, now });
   }
   deleteBlob(repository: string, digest: Digest, now: Millis) {
-    return this.#writer.execute('deleteBlob', { repository, digest, now });
+    return this.#writing(repository, this.#writer.execute('deleteBlob', { repository, digest, now }));
   }
   quarantineBlob(digest: Digest, key: string, why: string, now: Millis) {
-    return this.#writer.execute('quarantineBlob', { digest, key, why, now });
+    return this.#writing(undefined, this.#writer.execute('quarantineBlob', { digest, key, why, now }));
   }
   putManifest(manifest: NewManifest) {
-    return this.#writer.execute('putManifest', manifest);
+    return this.#writing(manifest.repository, this.#writer.execute('putManifest', manifest));
   }
   deleteTag(repository: string, tag: string, by: Actor) {
-    return this.#writer.execute('deleteTag', { repository, tag, by });
+    return this.#writing(repository, this.#writer.execute('deleteTag', { repository, tag, by }));
   }
   deleteManifest(repository: string, digest: Digest, by: Actor) {
-    return this.#writer.execute('deleteManifest', { repository, digest, by });
+    return this.#writing(repository, this.#writer.execute('deleteManifest', { repository, digest, by }));
   }
   async notePulls(pulls: readonly { repository: string; digest: Digest; hour: number }[]) {
     if (pulls.length > 0) await this.#writer.execute('notePulls', { pulls });
   }
 
-  /** Lets accepted writes finish. Closing the writer before the reader would leave the log behind: the last one tidies up. */
+  /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */
   async close() {
     this.#reader.close();
     await this.#writer.close();
     this.#release();
+  }
+
+  /** Forgets what a write may have changed before anybody hears of it; also where it failed, which may mean half known. */
+  async #writing<T>(repository: string | undefined, write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } finally {
+      if (repository === undefined) this.#cache?.clear();
+      else this.#cache?.forget(repository);
+    }
+  }
+
+  #keep<T extends ManifestRow | BlobRow>(
+    repository: string,
+    name: string,
+    query: (reader: Connection) => T | undefined,
+  ): T | undefined {
+    const row = this.#read(query);
+    if (row !== undefined) this.#cache?.set(repository, name, row);
+    return row;
   }
 
   #read<T>(query: (reader: Connection) => T): T {

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
+import { Transform, type Writable } from 'node:stream';
 import { StoreError } from '../../metadata/store.ts';
 import type { BlobReader } from '../store.ts';
 import { storageError } from './faults.ts';
@@ -20,6 +20,8 @@ export class FileReader implements BlobReader {
   }
 
   async send(sink: Writable, start: number, end: number): Promise<void> {
+    // A Transform calls back when it has passed the bytes on, not when they are gone; sockets and responses keep none.
+    const keepsBytes = sink instanceof Transform;
     const pool = end - start < this.#pools.small.size ? this.#pools.small : this.#pools.large;
     for (let position = start; position <= end; ) {
       if (sink.destroyed) throw gone();
@@ -28,7 +30,7 @@ export class FileReader implements BlobReader {
       try {
         const length = await this.#fill(buffer, position, Math.min(buffer.byteLength, end - position + 1));
         await deliver(sink, buffer.subarray(0, length));
-        reusable = true;
+        reusable = !keepsBytes;
         position += length;
       } finally {
         if (reusable) pool.give(buffer);

@@ -1,0 +1,71 @@
+import type { BlobRow, ManifestRow } from '../store.ts';
+
+/** Bytes the cache may hold, its own bookkeeping included. */
+const MOST_BYTES = 8 * 1024 * 1024;
+/** A larger manifest is read again each time. */
+const LARGEST = 64 * 1024;
+/** What an entry costs beside the manifest's bytes: key, row, map slot. */
+const OVERHEAD = 600;
+/** Written repositories that are remembered; past it everything is forgotten, which is always right. */
+const MOST_EPOCHS = 10_000;
+
+export type ManifestWithBytes = ManifestRow & { readonly bytes: Uint8Array };
+
+interface Entry {
+  readonly value: ManifestRow | ManifestWithBytes | BlobRow;
+  readonly epoch: number;
+  readonly bytes: number;
+}
+
+/**
+ * The rows that are asked for again and again: a look-up costs 0.3 µs instead of 10. It is right because this process is the
+ * only writer (the directory is locked): a write forgets its repository before it is acknowledged to anybody, and reads
+ * are synchronous, so none that began earlier can put an old row back.
+ */
+export class ReadCache {
+  #entries = new Map<string, Entry>();
+  #bytes = 0;
+  #epochs = new Map<string, number>();
+  #epoch = 0;
+
+  get<T extends Entry['value']>(repository: string, name: string): T | undefined {
+    const key = `${repository}\n${name}`;
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    if (entry.epoch < (this.#epochs.get(repository) ?? 0)) {
+      this.#bytes -= entry.bytes;
+      return undefined;
+    }
+    this.#entries.set(key, entry);
+    return entry.value as T;
+  }
+
+  set(repository: string, name: string, value: Entry['value']): void {
+    const bytes = OVERHEAD + ('bytes' in value ? value.bytes.byteLength : 0);
+    if (bytes > LARGEST) return;
+    const key = `${repository}\n${name}`;
+    this.#bytes += bytes - (this.#entries.get(key)?.bytes ?? 0);
+    this.#entries.delete(key);
+    this.#entries.set(key, { value, epoch: this.#epoch, bytes });
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#bytes <= MOST_BYTES) return;
+      this.#entries.delete(oldest);
+      this.#bytes -= entry.bytes;
+    }
+  }
+
+  /** Something in this repository was written. */
+  forget(repository: string): void {
+    if (this.#epochs.size >= MOST_EPOCHS) this.clear();
+    this.#epoch += 1;
+    this.#epochs.set(repository, this.#epoch);
+  }
+
+  /** Something was written that concerns every repository. */
+  clear(): void {
+    this.#entries.clear();
+    this.#epochs.clear();
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,22 @@
+import { openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
+import { temporaryFolder } from './fixtures.ts';
+import { type MetadataFixture, metadataContract } from './metadata.contract.ts';
+import { metadataBlobContract } from './metadata-blobs.contract.ts';
+import { metadataModelContract } from './metadata-model.contract.ts';
+
+function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
+  return async () => {
+    const folder = await temporaryFolder();
+    const onDeath = (error: Error) => {
+      throw error;
+    };
+    const store = await openSqlite({ directory: folder.path, mode, onDeath, reserveBytes: 0 });
+    return { store, close: () => store.close().then(folder.remove) };
+  };
+}
+
+metadataContract('SQLite', open('serve'));
+metadataBlobContract('SQLite', open('serve'));
+metadataContract('SQLite in process', open('offline'));
+metadataModelContract('SQLite', open('serve'), 25);
+metadataModelContract('SQLite in process', open('offline'), 60);

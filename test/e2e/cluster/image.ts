@@ -8,6 +8,9 @@ import { withLock } from './lock.ts';
 import { type TarEntry, tar } from './tar.ts';
 import { cacheRoot } from './tools.ts';
 
+/** Changes when what is written for the same recipe does. */
+const FORMAT = '2';
+
 /** An image to make from scratch. */
 export interface ImageRecipe {
   /** Full reference, e.g. `localhost/ne-registry/hello:1`. */
@@ -76,6 +79,8 @@ async function write(recipe: ImageRecipe, work: string): Promise<void> {
     config: recipe.config,
     // The layers are not compressed, so that their digests are those of the files in them.
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },
+    // One entry for each layer: buildah takes no base image without.
+    history: layers.map(() => ({ created: '1970-01-01T00:00:00Z' })),
   });
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const manifest = await putJson(layout, mediaType, { schemaVersion: 2, mediaType, config, layers });
@@ -128,7 +133,7 @@ async function putBlob(layout: string, mediaType: string, content: Readable): Pr
 
 /** Sixteen hexadecimal digits that change when the recipe, or a file that it takes in, does. */
 async function fingerprint(recipe: ImageRecipe): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(recipe));
+  const hash = createHash('sha256').update(FORMAT).update(JSON.stringify(recipe));
   for (const entry of recipe.layers.flat()) {
     if (entry.kind !== 'file') continue;
     const { size, mtimeMs } = await stat(entry.source);

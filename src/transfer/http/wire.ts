@@ -1,0 +1,243 @@
+import { type LookupAddress, type LookupOptions, lookup as resolveName } from 'node:dns';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { cancelled, TransferError } from '../errors.ts';
+import { hostnameOf, isInward, isLoopback } from './address.ts';
+import { connectionFault } from './connection-fault.ts';
+
+/** How one host (`name[:port]`) is reached and trusted. */
+export interface HostTrust {
+  /** Speak HTTP without TLS, and nothing else. */
+  readonly plainHttp?: boolean;
+  /** Accept any certificate; where the host speaks no TLS, plain HTTP. */
+  readonly insecure?: boolean;
+  /** PEM certificates of authorities to trust for this host, besides the usual ones. */
+  readonly ca?: readonly string[];
+  /** Client certificate and key, PEM. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface WireOptions {
+  readonly trust: (host: string) => HostTrust;
+  /** PEM certificates trusted for every host. */
+  readonly authorities?: () => readonly string[];
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case; loopback hosts never go through a proxy. */
+  readonly proxyEnv?: Readonly<Record<string, string | undefined>>;
+  readonly userAgent: string;
+  /** Most sockets to one host at once. */
+  readonly maxSockets: number;
+  readonly connectMs: number;
+  /** Longest silence on a connection before it counts as cut. */
+  readonly idleMs: number;
+}
+
+export interface WireRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Readable | Buffer;
+  readonly signal: AbortSignal;
+  /** Refuse to connect to this machine and to link-local addresses: the URL came from another server. */
+  readonly outwardOnly?: boolean;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Readable;
+  readonly url: URL;
+}
+
+/** What of an answer is kept when it comes before the request's body was sent. */
+const earlyAnswerBytes = 65_536;
+
+/**
+ * One HTTP exchange at a time over pooled connections: no redirects, no authentication, no retries. node:http rather
+ * than fetch: a request body there is a plain writable with real back-pressure, agents are per host with their own
+ * certificates and proxies, and nothing is followed or decompressed behind our back.
+ */
+export class Wire {
+  readonly #options: WireOptions;
+  readonly #agents = new Map<string, HttpAgent>();
+
+  constructor(options: WireOptions) {
+    this.#options = options;
+  }
+
+  trust(host: string): HostTrust {
+    return this.#options.trust(host);
+  }
+
+  /** Closes idle connections, and those in use once they are done. */
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+
+  /** Sends a request and answers once the head of the response is there. @throws TransferError */
+  async exchange(request: WireRequest): Promise<Answer> {
+    if (request.signal.aborted) throw cancelled(request.signal);
+    if (request.outwardOnly === true && isInward(hostnameOf(request.url.host))) throw inwardRefused(request.url);
+    return await new Promise<Answer>((resolve, reject) => {
+      const outgoing = this.#start(request);
+      const stop = () => outgoing.destroy(cancelled(request.signal));
+      request.signal.addEventListener('abort', stop, { once: true });
+      outgoing.once('close', () => request.signal.removeEventListener('abort', stop));
+      outgoing.on('error', (error) => reject(connectionFault(error, request.url)));
+      outgoing.once('response', (incoming) => {
+        const early =
+          request.body instanceof Readable && !outgoing.writableFinished && (incoming.statusCode ?? 0) >= 300;
+        if (!early) return resolve(answerOf(incoming, incoming, request.url));
+        takeEarlyAnswer(incoming).then((bytes) => {
+          resolve(answerOf(incoming, Readable.from([bytes]), request.url));
+          outgoing.destroy();
+        }, reject);
+      });
+      sendBody(outgoing, request.body);
+    });
+  }
+
+  #start(request: WireRequest): ClientRequest {
+    const secure = request.url.protocol === 'https:';
+    const outgoing = (secure ? httpsRequest : httpRequest)(request.url, {
+      method: request.method,
+      headers: { 'user-agent': this.#options.userAgent, ...request.headers },
+      agent: this.#agent(request.url, secure),
+      ...(request.outwardOnly === true ? { lookup: outwardLookup(request.url) } : {}),
+    });
+    outgoing.setNoDelay(true);
+    this.#watchTime(outgoing, request.url);
+    return outgoing;
+  }
+
+  #watchTime(outgoing: ClientRequest, url: URL): void {
+    const { connectMs, idleMs } = this.#options;
+    outgoing.once('socket', (socket) => {
+      if (socket.connecting) {
+        const timer = setTimeout(() => {
+          outgoing.destroy(
+            new TransferError(
+              'Unreachable',
+              `${url.host}: no connection within ${connectMs / 1000} s; check the address, the port and any firewall or proxy`,
+            ),
+          );
+        }, connectMs);
+        const clear = () => clearTimeout(timer);
+        socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', clear);
+        socket.once('close', clear);
+      }
+    });
+    outgoing.setTimeout(idleMs, () => {
+      outgoing.destroy(new TransferError('Interrupted', `${url.host}: silent for ${idleMs / 1000} s`));
+    });
+  }
+
+  #agent(url: URL, secure: boolean): HttpAgent {
+    const key = `${url.protocol}//${url.host}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const pooling = {
+      keepAlive: true,
+      maxSockets: this.#options.maxSockets,
+      maxFreeSockets: this.#options.maxSockets,
+      ...(isLoopback(url.host) || this.#options.proxyEnv === undefined ? {} : { proxyEnv: this.#options.proxyEnv }),
+    };
+    const agent = secure ? new HttpsAgent({ ...pooling, ...this.#tlsOptions(url.host) }) : new HttpAgent(pooling);
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  #tlsOptions(host: string): object {
+    const trust = this.#options.trust(host);
+    const general = this.#options.authorities?.() ?? [];
+    const ca = [...general, ...(trust.ca ?? [])];
+    return {
+      ...(ca.length === 0 ? {} : { ca }),
+      ...(trust.cert === undefined ? {} : { cert: trust.cert, key: trust.key }),
+      ...(trust.insecure === true ? { rejectUnauthorized: false } : {}),
+    };
+  }
+}
+
+/** Reads a whole body of at most `limit` bytes. @throws TransferError `Invalid` past it, `Interrupted` on a cut */
+export async function readBody(answer: Answer, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limit) throw new TransferError('Invalid', `${answer.url.host}: an answer of more than ${limit} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw connectionFault(error, answer.url);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+/** Lets go of a body that nobody needs, so that its connection can serve again. */
+export function discard(answer: Answer): void {
+  answer.body.on('error', () => {});
+  answer.body.resume();
+}
+
+function answerOf(incoming: IncomingMessage, body: Readable, url: URL): Answer {
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body, url };
+}
+
+function sendBody(outgoing: ClientRequest, body: Readable | Buffer | undefined): void {
+  if (body instanceof Readable) {
+    // A failure of the body destroys the request with that error, which is where it is reported.
+    pipeline(body, outgoing).catch(() => {});
+    return;
+  }
+  outgoing.end(body);
+}
+
+async function takeEarlyAnswer(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const patience = setTimeout(() => incoming.destroy(), 2000);
+  try {
+    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > earlyAnswerBytes) break;
+    }
+  } catch {
+    // The server hung up on the body it did not want; the head is what counts.
+  } finally {
+    clearTimeout(patience);
+  }
+  return Buffer.concat(chunks);
+}
+
+function outwardLookup(url: URL): LookupFunction {
+  return (hostname, options, callback) => {
+    resolveName(hostname, options as LookupOptions, (error, address, family) => {
+      if (error !== null) return callback(error, address as string, family);
+      const addresses = Array.isArray(address)
+        ? (address as LookupAddress[]).map((entry) => entry.address)
+        : [address as string];
+      if (addresses.some(isInward)) return callback(inwardRefused(url), '', 0);
+      callback(null, address as string, family);
+    });
+  };
+}
+
+function inwardRefused(url: URL): TransferError {
+  return new TransferError(
+    'Refused',
+    `refused to follow another server's direction to ${url.host}: it is an address of this machine or link-local`,
+  );
+}

@@ -1,0 +1,80 @@
+import type { Digest } from '../../domain/oci/digest.ts';
+import { TransferError } from '../errors.ts';
+import { connectionFault } from '../http/connection-fault.ts';
+import { Retries } from '../http/retry.ts';
+import { type Answer, discard } from '../http/wire.ts';
+import type { RegistryClient } from './client.ts';
+import { pullScope } from './scope.ts';
+
+export interface BlobToRead {
+  readonly repository: string;
+  readonly digest: Digest;
+  /** Bytes, from the manifest. */
+  readonly size: number;
+}
+
+/** The bytes of a blob from `offset` on. After a cut it goes on where it stopped (`Range`); bytes are not verified here. */
+export async function* readBlob(
+  client: RegistryClient,
+  blob: BlobToRead,
+  offset: number,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const retries = new Retries(client.retry, signal);
+  let at = offset;
+  while (at < blob.size) {
+    let answer: Answer | undefined;
+    try {
+      answer = await open(client, blob, at, signal);
+      for await (const chunk of fromOffset(answer, at)) {
+        at += chunk.length;
+        retries.progressed();
+        yield chunk;
+      }
+      if (at < blob.size)
+        throw new TransferError(
+          'Interrupted',
+          `${client.host}: the blob ${blob.digest} ended after ${at} of ${blob.size} bytes`,
+        );
+    } catch (error) {
+      await retries.after(answer === undefined ? error : connectionFault(error, answer.url));
+    } finally {
+      answer?.body.destroy();
+    }
+  }
+}
+
+async function open(client: RegistryClient, blob: BlobToRead, at: number, signal: AbortSignal): Promise<Answer> {
+  return await client.request({
+    method: 'GET',
+    path: `/v2/${blob.repository}/blobs/${blob.digest}`,
+    scopes: [pullScope(blob.repository)],
+    what: `read the blob ${blob.digest} of ${blob.repository}`,
+    accept: [200, 206],
+    headers: { accept: '*/*', ...(at === 0 ? {} : { range: `bytes=${at}-` }) },
+    signal,
+  });
+}
+
+/** The part of a body from `at` on, whether the server honoured the range or sent everything. */
+async function* fromOffset(answer: Answer, at: number): AsyncGenerator<Buffer> {
+  const start = answer.status === 206 ? rangeStart(answer.headers['content-range']) : 0;
+  if (start === undefined || start > at) {
+    discard(answer);
+    throw new TransferError('Invalid', `${answer.url.host}: answered another range than the one from byte ${at}`);
+  }
+  let skip = at - start;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    if (skip >= chunk.length) {
+      skip -= chunk.length;
+      continue;
+    }
+    yield skip === 0 ? chunk : chunk.subarray(skip);
+    skip = 0;
+  }
+}
+
+function rangeStart(header: string | undefined): number | undefined {
+  const start = /^bytes (\d{1,16})-\d{1,16}\/(?:\d{1,16}|\*)$/.exec(header ?? '')?.[1];
+  return start === undefined ? undefined : Number(start);
+}

@@ -1,0 +1,265 @@
+import { Readable } from 'node:stream';
+import { isTransferError, TransferError } from '../errors.ts';
+import { hostnameOf, isLoopback } from '../http/address.ts';
+import { parseChallenges } from '../http/challenge.ts';
+import { defaultRetry, type RetryPolicy, retrying } from '../http/retry.ts';
+import { type Answer, discard, type HostTrust, Wire } from '../http/wire.ts';
+import { answerFault, printable } from './answer-fault.ts';
+import { Authenticator } from './authenticator.ts';
+import type { CredentialSource } from './credentials.ts';
+import { Slots } from './slots.ts';
+
+export interface RegistryOptions {
+  readonly credentials: CredentialSource;
+  /** How each host is trusted; by default over verified TLS. */
+  readonly trust?: (host: string) => HostTrust;
+  readonly authorities?: () => readonly string[];
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from; no proxy without it. */
+  readonly proxyEnv?: Readonly<Record<string, string | undefined>>;
+  readonly userAgent?: string;
+  /** Blobs read, and blobs written, at once. */
+  readonly transfers?: number;
+  readonly retry?: RetryPolicy;
+  /** Upload in chunks of so many bytes instead of one stream, for proxies that limit a body. */
+  readonly chunkBytes?: number;
+  readonly connectMs?: number;
+  readonly idleMs?: number;
+}
+
+export interface RegistryRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  /** A path on the registry, or a whole URL that the registry named. */
+  readonly path: string | URL;
+  /** Token scopes, e.g. `repository:team/app:pull`. */
+  readonly scopes: readonly string[];
+  /** The action in words, for errors: `read the manifest team/app:1.0`. */
+  readonly what: string;
+  /** The statuses that are no failure. */
+  readonly accept: readonly number[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A stream is sent once and never retried here: who has the stream resumes it. */
+  readonly body?: Readable | Buffer;
+  readonly signal: AbortSignal;
+}
+
+interface Reached {
+  readonly base: URL;
+  readonly verified: boolean;
+}
+
+const maxRedirects = 5;
+/** The hosts that answer for a name that is not theirs. */
+const aliases: Readonly<Record<string, string>> = {
+  'docker.io': 'registry-1.docker.io',
+  'index.docker.io': 'registry-1.docker.io',
+};
+
+/** One registry, spoken to over HTTP: where it is, who we are there, redirects and repetition. Close it after use. */
+export class RegistryClient {
+  readonly host: string;
+  readonly options: RegistryOptions;
+  readonly retry: RetryPolicy;
+  /** Limits on blobs in flight. Who needs both takes the reading slot first. */
+  readonly reading: Slots;
+  readonly writing: Slots;
+  readonly #wire: Wire;
+  readonly #authenticator: Authenticator;
+  #reached: Promise<Reached> | undefined;
+
+  constructor(host: string, options: RegistryOptions) {
+    this.host = host;
+    this.options = options;
+    this.retry = options.retry ?? defaultRetry;
+    const transfers = options.transfers ?? 6;
+    this.reading = new Slots(transfers);
+    this.writing = new Slots(transfers);
+    const userAgent = options.userAgent ?? 'ne-registry';
+    this.#wire = new Wire({
+      trust: options.trust ?? (() => ({})),
+      userAgent,
+      // Room for every blob in flight and a few small requests, so that neither ever waits for the other.
+      maxSockets: transfers * 2 + 4,
+      connectMs: options.connectMs ?? 15_000,
+      idleMs: options.idleMs ?? 120_000,
+      ...(options.authorities === undefined ? {} : { authorities: options.authorities }),
+      ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
+    });
+    this.#authenticator = new Authenticator({
+      wire: this.#wire,
+      host,
+      credentials: options.credentials,
+      clientId: userAgent,
+    });
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+
+  /** The origin of the registry; reaches it first where that was not done yet. */
+  async base(signal: AbortSignal): Promise<URL> {
+    return (await this.#reach(signal)).base;
+  }
+
+  /**
+   * Sends a request with the right credentials, follows the redirects of reads (shedding the credentials on another
+   * origin) and tries again after a passing failure. @throws TransferError for every status that is not accepted
+   */
+  async request(request: RegistryRequest): Promise<Answer> {
+    if (request.body instanceof Readable) return await this.#attempt(request);
+    return await retrying(this.retry, request.signal, () => this.#attempt(request));
+  }
+
+  /**
+   * The absolute URL of a `Location` that the registry gave. One that only lost TLS or its port behind a proxy is put right;
+   * another host keeps its URL, and gets no credentials.
+   */
+  async locate(location: string, signal: AbortSignal): Promise<URL> {
+    const { base } = await this.#reach(signal);
+    const url = URL.parse(location, base);
+    if (url === null || !/^https?:$/.test(url.protocol)) {
+      throw new TransferError(
+        'Invalid',
+        `${this.host}: sent an unusable Location ${JSON.stringify(printable(location))}`,
+      );
+    }
+    if (url.protocol === 'http:' && base.protocol === 'https:') {
+      if (hostnameOf(url.host) !== hostnameOf(base.host)) throw downgrade(base, url);
+      return new URL(url.pathname + url.search, base);
+    }
+    return url;
+  }
+
+  async #attempt(request: RegistryRequest): Promise<Answer> {
+    const reached = await this.#reach(request.signal);
+    const url = new URL(request.path, reached.base);
+    let answer = await this.#send(request, url, reached);
+    if (answer.status === 401 && url.origin === reached.base.origin) {
+      this.#relearn(answer, request, reached);
+      if (request.body instanceof Readable) throw await this.#refusedMidway(answer, request);
+      discard(answer);
+      answer = await this.#send(request, url, reached);
+    }
+    answer = await this.#followRedirects(request, answer, reached);
+    if (request.accept.includes(answer.status)) return answer;
+    throw this.#explained(await answerFault(answer, request.what));
+  }
+
+  #explained(fault: TransferError): TransferError {
+    const from = this.#authenticator.withheldFrom;
+    if (fault.fault !== 'Unauthorized' || from === undefined) return fault;
+    const why = `your credentials for ${this.host} were not sent to its token service ${printable(from)}, because ${this.host} was not reached over verified TLS`;
+    return new TransferError('Unauthorized', `${fault.message}; ${why}`, {
+      status: 401,
+      codes: fault.codes,
+      cause: fault,
+    });
+  }
+
+  async #send(request: RegistryRequest, url: URL, { base }: Reached, headers = request.headers): Promise<Answer> {
+    const ours = url.origin === base.origin;
+    const authorization = ours ? await this.#authenticator.authorization(request.scopes, request.signal) : undefined;
+    return await this.#wire.exchange({
+      method: request.method,
+      url,
+      headers: { ...headers, ...(authorization === undefined ? {} : { authorization }), ...lengthOf(request) },
+      signal: request.signal,
+      outwardOnly: hostnameOf(url.host) !== hostnameOf(base.host) && !isLoopback(base.host),
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+  }
+
+  #relearn(answer: Answer, request: RegistryRequest, { base, verified }: Reached): void {
+    this.#authenticator.learn(challengesOf(answer), base, verified);
+    this.#authenticator.forget(request.scopes);
+  }
+
+  /** A token that ended while a body was on its way is a passing failure: the next request brings a new one. */
+  async #refusedMidway(answer: Answer, request: RegistryRequest): Promise<TransferError> {
+    const fault = await answerFault(answer, request.what);
+    return new TransferError('Interrupted', fault.message, { status: 401, codes: fault.codes, cause: fault });
+  }
+
+  async #followRedirects(request: RegistryRequest, first: Answer, reached: Reached): Promise<Answer> {
+    let answer = first;
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answer;
+    for (let hops = 0; [301, 302, 303, 307, 308].includes(answer.status); hops++) {
+      if (hops === maxRedirects)
+        throw new TransferError(
+          'Invalid',
+          `${this.host}: redirected more than ${maxRedirects} times to ${request.what}`,
+        );
+      const next = URL.parse(answer.headers.location ?? '', answer.url);
+      discard(answer);
+      if (next === null || !/^https?:$/.test(next.protocol))
+        throw new TransferError('Invalid', `${this.host}: redirected to no usable address to ${request.what}`);
+      const trust = this.#wire.trust(next.host);
+      if (answer.url.protocol === 'https:' && next.protocol === 'http:' && !trust.plainHttp && !trust.insecure)
+        throw downgrade(answer.url, next);
+      answer = await this.#send(request, next, reached);
+    }
+    return answer;
+  }
+
+  #reach(signal: AbortSignal): Promise<Reached> {
+    if (this.#reached === undefined) {
+      const reaching = retrying({ ...this.retry, attempts: Math.min(3, this.retry.attempts) }, signal, () =>
+        this.#ping(signal),
+      );
+      this.#reached = reaching;
+      reaching.catch(() => {
+        if (this.#reached === reaching) this.#reached = undefined;
+      });
+    }
+    return this.#reached;
+  }
+
+  async #ping(signal: AbortSignal): Promise<Reached> {
+    const trust = this.#wire.trust(this.host);
+    const name = aliases[this.host] ?? this.host;
+    if (trust.plainHttp === true) return await this.#greet(new URL(`http://${name}`), false, signal);
+    const https = new URL(`https://${name}`);
+    try {
+      return await this.#greet(https, trust.insecure !== true, signal);
+    } catch (error) {
+      const mayBePlain = trust.insecure === true || isLoopback(name);
+      if (!mayBePlain || !looksPlain(error)) throw error;
+      return await this.#greet(new URL(`http://${name}`), false, signal).catch((second) => {
+        throw isTransferError(second, 'Cancelled') ? second : error;
+      });
+    }
+  }
+
+  async #greet(base: URL, verified: boolean, signal: AbortSignal): Promise<Reached> {
+    const answer = await this.#wire.exchange({ method: 'GET', url: new URL('/v2/', base), signal });
+    if (answer.status === 429 || answer.status >= 500) throw await answerFault(answer, 'reach the registry');
+    discard(answer);
+    this.#authenticator.learn(answer.status === 401 ? challengesOf(answer) : [], base, verified);
+    return { base, verified };
+  }
+}
+
+function challengesOf(answer: Answer) {
+  return parseChallenges(answer.headers['www-authenticate'] ?? '');
+}
+
+/** node:http sends chunked where no length is set; registries behind proxies want a length, also of nothing. */
+function lengthOf(request: RegistryRequest): Record<string, string> {
+  if (Buffer.isBuffer(request.body)) return { 'content-length': String(request.body.length) };
+  const bodiless = request.body === undefined && ['POST', 'PUT', 'PATCH'].includes(request.method);
+  return bodiless ? { 'content-length': '0' } : {};
+}
+
+/** Whether the failure of https is what a server that speaks plain HTTP, or only listens for it, looks like. */
+function looksPlain(error: unknown): boolean {
+  if (isTransferError(error, 'Interrupted')) return true;
+  const code = isTransferError(error) ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
+  return isTransferError(error, 'Untrusted') ? /^(EPROTO|ERR_SSL_)/.test(String(code)) : code === 'ECONNREFUSED';
+}
+
+function downgrade(from: URL, to: URL): TransferError {
+  return new TransferError(
+    'Refused',
+    `${from.host}: points from https to plain http (${printable(to.origin)}); that is not followed`,
+  );
+}

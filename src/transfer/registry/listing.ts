@@ -1,0 +1,85 @@
+import { TransferError } from '../errors.ts';
+import { nextLink } from '../http/link.ts';
+import { readBody } from '../http/wire.ts';
+import type { RegistryClient } from './client.ts';
+import { catalogScope, pullScope } from './scope.ts';
+
+export interface PageRequest {
+  /** Path and query of the first page. */
+  readonly path: string;
+  readonly scopes: readonly string[];
+  /** The action in words, for errors. */
+  readonly what: string;
+}
+
+const maxPageBytes = 16 * 1_048_576;
+
+/** The tags of a repository, page by page, in the registry's order. A failed page fails the whole: a listing is complete or none. */
+export async function* listTags(
+  client: RegistryClient,
+  repository: string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const request = {
+    path: `/v2/${repository}/tags/list?n=1000`,
+    scopes: [pullScope(repository)],
+    what: `list the tags of ${repository}`,
+  };
+  const pages = listPages(client, request, signal);
+  for await (const page of pages) yield* stringsOf(page, 'tags', client.host);
+}
+
+/** The repositories of a registry that the caller may see (`_catalog`, a Docker extension that some registries lack). */
+export async function* listRepositories(client: RegistryClient, signal: AbortSignal): AsyncGenerator<string> {
+  const request = { path: '/v2/_catalog?n=1000', scopes: [catalogScope], what: 'list the repositories' };
+  const pages = listPages(client, request, signal);
+  for await (const page of pages) yield* stringsOf(page, 'repositories', client.host);
+}
+
+/** Follows `Link: rel="next"` on the registry itself, whatever host the link names. */
+export async function* listPages(
+  client: RegistryClient,
+  { path, scopes, what }: PageRequest,
+  signal: AbortSignal,
+): AsyncGenerator<Record<string, unknown>> {
+  const seen = new Set<string>();
+  for (let next: string | undefined = path; next !== undefined; ) {
+    if (seen.has(next))
+      throw new TransferError('Invalid', `${client.host}: its pages go round in a circle; cannot ${what}`);
+    seen.add(next);
+    const answer = await client.request({
+      method: 'GET',
+      path: next,
+      scopes,
+      what,
+      accept: [200],
+      headers: { accept: 'application/json, application/vnd.oci.image.index.v1+json' },
+      signal,
+    });
+    const body = jsonObject(await readBody(answer, maxPageBytes), client.host, what);
+    yield body;
+    const link = nextLink([answer.headers.link ?? []].flat().join(', '));
+    const url: URL | null | undefined = link === undefined ? undefined : URL.parse(link, answer.url);
+    if (url === null)
+      throw new TransferError('Invalid', `${client.host}: sent an unusable link to its next page; cannot ${what}`);
+    next = url === undefined ? undefined : url.pathname + url.search;
+  }
+}
+
+function stringsOf(page: Record<string, unknown>, field: string, host: string): string[] {
+  const list = page[field] ?? [];
+  if (!Array.isArray(list) || list.some((item) => typeof item !== 'string')) {
+    throw new TransferError('Invalid', `${host}: answered a listing whose ${field} is no list of names`);
+  }
+  return list as string[];
+}
+
+function jsonObject(bytes: Buffer, host: string, what: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new TransferError('Invalid', `${host}: did not answer JSON; cannot ${what}. Is this a registry?`);
+}

@@ -217,7 +217,11 @@ async function withNodes(
   const addresses = nodeAddresses(view, site);
   const covered = addresses.length > 0 && addresses.every((address) => !served?.uncovered.includes(address));
   const routed = site.tls !== 'Secret' || covered;
-  const { warning, starting } = await keepNodeAccess(run, nodeService, { routed, now: now() });
+  const { warning, starting } = await keepNodeAccess(run, nodeService, {
+    routed,
+    trusted: served?.bundle !== undefined,
+    now: now(),
+  });
   found.warnings.push(warning);
   return starting && standing.state === 'ready' ? progressing('ConfiguringNodes', warning.message) : standing;
 }

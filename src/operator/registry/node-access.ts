@@ -38,11 +38,11 @@ export interface NodeAccessState {
 export async function keepNodeAccess(
   context: ApplyContext,
   service: Service | undefined,
-  { routed, now }: { routed: boolean; now: Date },
+  { routed, trusted, now }: { routed: boolean; trusted: boolean; now: Date },
 ): Promise<NodeAccessState> {
   const nodePort = nodePortOf(service);
   if (nodePort === undefined) return state('Starting', 'the cluster has not yet chosen a node port', true);
-  const access: NodeAccess = { task: 'Write', nodePort: routed ? nodePort : undefined };
+  const access: NodeAccess = { task: 'Write', nodePort: routed ? nodePort : undefined, trusted };
   const agents = await applyChild<AgentSet>(context, renderNodeAccess(context.site, access) as AgentSet);
   return judgeAgents(agents, podsOf(context.view, context.site, 'node-access'), now);
 }
@@ -87,7 +87,7 @@ export async function cleanUpNodes(context: ApplyContext, { since, now, hopeless
   if (!hopeless && !late) {
     const agents = await applyChild<AgentSet>(
       context,
-      renderNodeAccess(site, { task: 'Remove', nodePort: undefined }) as AgentSet,
+      renderNodeAccess(site, { task: 'Remove', nodePort: undefined, trusted: false }) as AgentSet,
     );
     if (!isRolledOut(agents)) return false;
   } else {

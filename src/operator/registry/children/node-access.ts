@@ -12,6 +12,8 @@ export interface NodeAccess {
   readonly task: 'Write' | 'Remove';
   /** Port on every node's address that leads to the registry; undefined where its certificate is not for them. */
   readonly nodePort: number | undefined;
+  /** Whether there is a bundle that nodes must learn to trust. */
+  readonly trusted: boolean;
 }
 
 /**
@@ -49,12 +51,13 @@ function podSpec(site: Site, access: NodeAccess): object {
     containers: [container(site, access)],
     volumes: [
       { name: 'certs-d', hostPath: { path: hostPath, type: 'DirectoryOrCreate' } },
-      { name: 'ca', configMap: { name: site.names.bundle, optional: true } },
+      ...(access.trusted ? [{ name: 'ca', configMap: { name: site.names.bundle } }] : []),
     ],
   };
 }
 
-function container(site: Site, { task, nodePort }: NodeAccess): object {
+function container(site: Site, access: NodeAccess): object {
+  const { task, nodePort, trusted } = access;
   return {
     name: 'node-agent',
     image: site.image,
@@ -65,7 +68,7 @@ function container(site: Site, { task, nodePort }: NodeAccess): object {
       ...['--directory', mounted],
       ...['--server', site.url],
       ...(nodePort === undefined ? [] : ['--node-port', String(nodePort)]),
-      ...['--ca', `${bundlePath}/ca.crt`],
+      ...(trusted ? ['--ca', `${bundlePath}/ca.crt`] : []),
       ...['--listen', `:${statusPort}`],
       ...(task === 'Remove' ? ['--remove'] : []),
     ],
@@ -81,7 +84,7 @@ function container(site: Site, { task, nodePort }: NodeAccess): object {
     },
     volumeMounts: [
       { name: 'certs-d', mountPath: mounted },
-      { name: 'ca', mountPath: bundlePath, readOnly: true },
+      ...(trusted ? [{ name: 'ca', mountPath: bundlePath, readOnly: true }] : []),
     ],
   };
 }

@@ -1,0 +1,144 @@
+/** The controllers and what they watch. */
+import { Cache } from './kube/cache.ts';
+import type { KubeClient, ListWatch } from './kube/client.ts';
+import type { Log } from './kube/log.ts';
+import type { KindRef, KubeObject } from './kube/object.ts';
+import { askRegistry } from './registry/admin-api.ts';
+import type { Pod } from './registry/health.ts';
+import { childSelector, registryLabel } from './registry/names.ts';
+import { registryReconciler } from './registry/reconcile.ts';
+import { type RegistryResource, registryKind } from './registry/resource.ts';
+import { childKinds, type Node } from './registry/view.ts';
+import { replicationRuleKind, replicationRuleReconciler } from './replication-rule/reconcile.ts';
+import { retentionPolicyKind, retentionPolicyReconciler } from './retention-policy/reconcile.ts';
+import { Controller, requestFor, requestForLabel, type Source, source } from './runtime/controller.ts';
+import { EventRecorder } from './runtime/events.ts';
+import { fence } from './runtime/fence.ts';
+import type { RuntimeMetrics } from './runtime/metrics.ts';
+
+export interface ControllersOptions {
+  readonly client: KubeClient & ListWatch;
+  readonly namespaces: readonly string[];
+  readonly image: string;
+  readonly ownNamespace: string | undefined;
+  readonly identity: string;
+  readonly concurrency: number;
+  readonly log: Log;
+  readonly metrics: RuntimeMetrics;
+  /** Aborts when this process may no longer write. */
+  readonly signal: AbortSignal;
+  readonly leads: () => boolean;
+}
+
+/** Runs all controllers until the signal aborts, and settles when their work and their watches have ended. */
+export async function startControllers(options: ControllersOptions): Promise<void> {
+  const { signal, log } = options;
+  const client = fence(options.client, options.leads);
+  const events = new EventRecorder({ client, controller: 'ne-registry.io/operator', instance: options.identity, log });
+  const caches: Cache[] = [];
+  const follow = <T extends KubeObject>(kind: KindRef, labelSelector?: string): Cache<T> => {
+    const scope = options.namespaces.length === 0 ? {} : { namespaces: options.namespaces };
+    const cache = new Cache<T>(options.client, { ...kind, log, ...scope, ...(labelSelector ? { labelSelector } : {}) });
+    caches.push(cache as unknown as Cache);
+    return cache;
+  };
+  const now = (): Date => new Date();
+  const controllers = [
+    registryController(options, { client, events, now, follow }),
+    ...later(options, { client, now, follow }),
+  ];
+  try {
+    await Promise.all(controllers.map((each) => started(each, signal)));
+    await aborted(signal);
+  } finally {
+    await Promise.all(controllers.map((each) => each.stop()));
+    await Promise.all(caches.map((cache) => cache.stop()));
+    await events.flush();
+  }
+}
+
+type Follow = <T extends KubeObject>(kind: KindRef, labelSelector?: string) => Cache<T>;
+
+interface Tools {
+  readonly client: KubeClient;
+  readonly now: () => Date;
+  readonly follow: Follow;
+}
+
+function registryController(
+  { image, ownNamespace, namespaces, concurrency, log, metrics }: ControllersOptions,
+  { client, events, now, follow }: Tools & { readonly events: EventRecorder },
+): Controller {
+  const registries = follow<RegistryResource>(registryKind);
+  const children = new Map(childKinds.map((kind) => [kind.kind as string, follow<KubeObject>(kind, childSelector)]));
+  const pods = follow<Pod>({ apiVersion: 'v1', kind: 'Pod' }, childSelector);
+  // Nodes belong to no namespace, so a Role cannot give the right to read them.
+  const nodes = namespaces.length === 0 ? follow<Node>({ apiVersion: 'v1', kind: 'Node' }) : undefined;
+  const ofChild = requestForLabel(registryLabel);
+  const sources: Source[] = [
+    source({ cache: registries, mapTo: requestFor }),
+    ...[...children.values()].map((cache) => source({ cache, mapTo: ofChild })),
+    source({ cache: pods, mapTo: ofChild }),
+  ];
+  if (nodes !== undefined) {
+    sources.push(source({ cache: nodes, mapTo: () => concernedByNodes(registries), when: addressesChanged }));
+  }
+  const view = { registries, children, pods, nodes };
+  const reconcile = registryReconciler({
+    client,
+    view,
+    events,
+    ask: askRegistry,
+    now,
+    defaultImage: image,
+    operatorNamespace: ownNamespace,
+  });
+  return new Controller({ name: 'registry', reconcile, sources, concurrency, log, metrics });
+}
+
+/** Kinds that are accepted and whose work comes later. */
+function later({ log, metrics }: ControllersOptions, { client, now, follow }: Tools): Controller[] {
+  const rules = follow(replicationRuleKind);
+  const policies = follow(retentionPolicyKind);
+  const common = { concurrency: 1, log, metrics };
+  return [
+    new Controller({
+      ...common,
+      name: 'replicationrule',
+      reconcile: replicationRuleReconciler({ client, rules, now }),
+      sources: [source({ cache: rules, mapTo: requestFor })],
+    }),
+    new Controller({
+      ...common,
+      name: 'retentionpolicy',
+      reconcile: retentionPolicyReconciler({ client, policies, now }),
+      sources: [source({ cache: policies, mapTo: requestFor })],
+    }),
+  ];
+}
+
+function concernedByNodes(registries: Cache<RegistryResource>): { namespace: string; name: string }[] {
+  return registries
+    .list()
+    .filter(({ spec }) => spec.nodeAccess?.mode === 'Configure')
+    .flatMap(requestFor);
+}
+
+/** A node writes its status every few seconds; only its addresses matter. */
+function addressesChanged(node: Node, previous: Node | undefined): boolean {
+  return JSON.stringify(node.status?.addresses) !== JSON.stringify(previous?.status?.addresses);
+}
+
+/** Starts a controller, unless the signal aborts first: stopping makes a start that waits for its caches reject. */
+async function started(controller: Controller, signal: AbortSignal): Promise<void> {
+  const start = controller.start();
+  await Promise.race([start, aborted(signal)]);
+  if (signal.aborted) start.catch(() => undefined);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

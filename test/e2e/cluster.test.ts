@@ -85,8 +85,12 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
     const registry = await serveLayout(image.layout, BRIDGE.address);
     try {
       const { port } = registry.address() as AddressInfo;
-      const hosts = `server = "http://${BRIDGE.address}:${port}"\n`;
-      await apply(cluster, [hostWriter(image.reference, cluster.certsDir, hosts), puller('registry.test/hello:1')]);
+      const url = `http://${BRIDGE.address}:${port}`;
+      // containerd 1.6 passes over a file that has `server` but no table of hosts.
+      const hosts = `server = "${url}"\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`;
+      await apply(cluster, [hostWriter(image.reference, cluster.certsDir, hosts)]);
+      await eventually(cluster, ['wait', 'pod/host-writer', '--for=jsonpath={.status.phase}=Succeeded'], 30);
+      await apply(cluster, [puller('registry.test/hello:1')]);
       await eventually(cluster, ['wait', 'pod/puller', '--for=condition=Ready', '--timeout=60s'], 60);
       const path = 'jsonpath={.status.containerStatuses[0].imageID}';
       const id = await cluster.kubectl(['get', 'pod', 'puller', '-o', path]);

@@ -10,6 +10,7 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { prebuiltAddons } from './prebuilt-addons.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SOURCES = join(ROOT, 'src');
@@ -53,7 +54,7 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     },
     metafile: true,
     logLevel: 'warning',
-    plugins: [rewriteFileUrls(named)],
+    plugins: [rewriteFileUrls(named), prebuiltAddons(folder)],
   });
   for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
   return { folder, files: sizes(metafile), metafile };

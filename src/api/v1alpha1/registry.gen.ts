@@ -114,11 +114,14 @@ export interface RegistrySpec {
   /** One line for every decision and change (who, from where, what, which rule, result), chained by hash. */
   audit?: RegistryAudit;
   /**
-   * The NetworkPolicy in front of the pods. The operator always makes one; by default every source may reach the API,
-   * and only it.
+   * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, pods
+   * of the cluster may read metrics, and the registry itself opens no connection.
    */
   networkPolicy?: RegistryNetworkPolicy;
-  /** The PodDisruptionBudget. By default `maxUnavailable` 1. */
+  /**
+   * A PodDisruptionBudget for the pods. By default there is none, since with one replica it could only keep nodes from
+   * being drained.
+   */
   pdb?: RegistryPdb;
   /** Stop reconciling. What runs goes on running. By default false. */
   suspend?: boolean;
@@ -665,13 +668,13 @@ export interface RegistryAudit {
 }
 
 /**
- * The NetworkPolicy in front of the pods. The operator always makes one; by default every source may reach the API, and
- * only it.
+ * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, pods
+ * of the cluster may read metrics, and the registry itself opens no connection.
  */
 export interface RegistryNetworkPolicy {
   /**
-   * Who may reach the registry's API, as in a NetworkPolicy. By default everybody. Nodes pull with their own addresses,
-   * so they need an `ipBlock`.
+   * Who may reach the registry's API besides the operator, as in a NetworkPolicy. By default everybody. Nodes pull with
+   * their own addresses, so they need an `ipBlock`.
    */
   from?: RegistryNetworkPolicyFrom[];
 }
@@ -727,7 +730,10 @@ export interface RegistryNetworkPolicyFromNamespaceSelectorMatchExpression {
   values?: string[];
 }
 
-/** The PodDisruptionBudget. By default `maxUnavailable` 1. */
+/**
+ * A PodDisruptionBudget for the pods. By default there is none, since with one replica it could only keep nodes from
+ * being drained.
+ */
 export interface RegistryPdb {
   /** Pods that stay at least, a number or a percentage. With one replica, 1 stops nodes from being drained. */
   minAvailable?: number | string;
@@ -764,7 +770,7 @@ export interface RegistryStatus {
   lastBackup?: string;
   /** When the certificate that is served now ends. */
   certificateExpiry?: string;
-  /** Value of the annotation `ne-registry.io/reconcile-now` that was last acted upon. */
+  /** Value of the annotation `ne-registry.io/reconcile-at` that was last acted upon. */
   lastHandledReconcileAt?: string;
 }
 

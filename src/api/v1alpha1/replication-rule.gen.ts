@@ -185,7 +185,7 @@ export interface ReplicationRuleStatus {
    * docs/spec/v1alpha1/replication-rule.md for every reason.
    */
   conditions?: ReplicationRuleStatusCondition[];
-  /** Value of the annotation `ne-registry.io/reconcile-now` that was last acted upon. */
+  /** Value of the annotation `ne-registry.io/reconcile-at` that was last acted upon. */
   lastHandledReconcileAt?: string;
   /** One entry for each of `spec.targets`. */
   targets?: ReplicationRuleStatusTarget[];

@@ -124,7 +124,7 @@ export interface RetentionPolicyStatus {
   observedGeneration?: number;
   /** `Ready`, `Reconciling`, `Stalled`, and warnings. See docs/spec/v1alpha1/retention-policy.md for every reason. */
   conditions?: RetentionPolicyStatusCondition[];
-  /** Value of the annotation `ne-registry.io/reconcile-now` that was last acted upon. */
+  /** Value of the annotation `ne-registry.io/reconcile-at` that was last acted upon. */
   lastHandledReconcileAt?: string;
   /** When the policy was last evaluated. */
   lastEvaluation?: string;

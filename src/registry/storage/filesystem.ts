@@ -6,8 +6,7 @@ import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
 import { Appender } from './filesystem/appender.ts';
 import { storageError, unknownUpload, unusableDirectory } from './filesystem/faults.ts';
 import { isMissing, Layout, syncFolder } from './filesystem/layout.ts';
-import { BUFFER, BufferPool } from './filesystem/pool.ts';
-import { FileReader } from './filesystem/reader.ts';
+import { Buffers, FileReader } from './filesystem/reader.ts';
 import type { Session } from './filesystem/session.ts';
 import { Sessions } from './filesystem/sessions.ts';
 import { Space } from './filesystem/space.ts';
@@ -27,7 +26,7 @@ export class FilesystemStore implements BlobStore {
   #layout: Layout;
   #sessions: Sessions;
   #space: Space;
-  #pools = { large: new BufferPool(BUFFER, 12), small: new BufferPool(64 * 1024, 64) };
+  #buffers = new Buffers();
 
   /** Makes the folders and proves that they can be written. Throws StoreError that names directory, user and remedy. */
   static async open(options: FilesystemOptions): Promise<FilesystemStore> {
@@ -87,7 +86,7 @@ export class FilesystemStore implements BlobStore {
     const file = await this.#named(`opening ${key}`, () => absentAsUndefined(open(path, constants.O_RDONLY)));
     if (file === undefined) return undefined;
     try {
-      return new FileReader(key, file, (await file.stat()).size, this.#pools);
+      return new FileReader(key, file, (await file.stat()).size, this.#buffers);
     } catch (error) {
       await file.close();
       throw storageError(error, `opening ${key}`);
@@ -163,7 +162,7 @@ export class FilesystemStore implements BlobStore {
 
   async #rehash(file: FileHandle, algorithm: 'sha256' | 'sha512'): Promise<string> {
     const hash = createHash(algorithm);
-    const buffer = await this.#pools.large.take();
+    const buffer = await this.#buffers.large.take();
     try {
       for (let position = 0; ; ) {
         const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, position);
@@ -172,7 +171,7 @@ export class FilesystemStore implements BlobStore {
         position += bytesRead;
       }
     } finally {
-      this.#pools.large.give(buffer);
+      this.#buffers.large.give(buffer);
     }
   }
 

@@ -1,0 +1,65 @@
+import { Transform, type Writable } from 'node:stream';
+import type { BufferPool } from './pool.ts';
+import type { Held, SlowLane } from './slow-lane.ts';
+
+/** A client that has not taken a buffer after this time is slow, milliseconds. */
+export const PATIENCE = 200;
+/** A client that has not taken a buffer after this time is gone, milliseconds. */
+const STALLED = 120_000;
+
+/**
+ * Writes bytes of a pooled buffer and waits until the sink needs them no more; then gives the buffer back, or leaves it to
+ * the garbage collector where somebody might still read from it. Resolves with the time that it took, milliseconds.
+ * Rejects when the sink fails, is destroyed, or stalls.
+ */
+export function deliver(
+  sink: Writable,
+  lent: { buffer: Buffer; length: number; pool: BufferPool },
+  lane: SlowLane,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const since = performance.now();
+    let held: Held | undefined;
+    let done = false;
+    const settle = (error?: Error | null) => {
+      if (done) return;
+      done = true;
+      clearTimeout(timer);
+      sink.off('close', closed);
+      if (held !== undefined) lane.leave(held);
+      else if (error || keepsBytes(sink)) lent.pool.discard();
+      else lent.pool.give(lent.buffer);
+      if (error) reject(error);
+      else resolve(performance.now() - since);
+    };
+    const closed = () => settle(gone());
+    const drop = () => {
+      settle(gone());
+      sink.destroy();
+    };
+    const impatient = () => {
+      if (performance.now() - since > STALLED) return drop();
+      if (held === undefined) {
+        const slow = { bytes: lent.buffer.byteLength, since, drop };
+        if (lane.admit(slow)) {
+          held = slow;
+          lent.pool.discard();
+        }
+      }
+      timer.refresh();
+    };
+    const timer = setTimeout(impatient, PATIENCE);
+    if (sink.destroyed) return settle(gone());
+    sink.once('close', closed);
+    sink.write(lent.buffer.subarray(0, lent.length), settle);
+  });
+}
+
+/** A Transform calls back when it has passed the bytes on, not when they are gone; sockets and responses keep none. */
+function keepsBytes(sink: Writable): boolean {
+  return sink instanceof Transform;
+}
+
+export function gone(): Error {
+  return Object.assign(new Error('the client went away'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+}

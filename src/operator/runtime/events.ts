@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { KubeClient } from '../kube/client.ts';
+import { KubeError } from '../kube/error.ts';
 import type { Log } from '../kube/log.ts';
 import { describeRef, type KubeObject, refOf } from '../kube/object.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -75,9 +76,14 @@ export class EventRecorder implements Events {
       if (this.#clock.monotonicMs() - before.writtenMs < SERIES_EVERY_MS) return;
     }
     if (!this.#bucketOf(about).tryTake() || this.#queued >= WAITING) return;
-    this.#write(() =>
-      before === undefined ? this.#create(key, regarding, { ...event, note }) : this.#repeat(regarding, before),
-    );
+    if (before !== undefined) {
+      this.#write(() => this.#repeat(regarding, before, { ...event, note }));
+      return;
+    }
+    const name = nameOf(regarding, `${key}\n${this.#options.instance}\n${this.#clock.now().toISOString()}`);
+    const said = { name, count: 1, writtenMs: this.#clock.monotonicMs() };
+    remember(this.#said, key, said);
+    this.#write(() => this.#create(regarding, said, { ...event, note }));
   }
 
   /** Settles when what was recorded so far is written. */
@@ -96,13 +102,11 @@ export class EventRecorder implements Events {
       });
   }
 
-  async #create(key: string, regarding: KubeObject, event: EventInput): Promise<void> {
-    const name = nameOf(regarding, `${key}\n${this.#options.instance}\n${this.#clock.now().toISOString()}`);
-    remember(this.#said, key, { name, count: 1, writtenMs: this.#clock.monotonicMs() });
+  async #create(regarding: KubeObject, said: Said, event: EventInput): Promise<void> {
     await this.#options.client.create({
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { name, namespace: namespaceOf(regarding) },
+      metadata: { name: said.name, namespace: namespaceOf(regarding) },
       eventTime: microTime(this.#clock.now()),
       reportingController: this.#options.controller,
       reportingInstance: this.#options.instance,
@@ -117,11 +121,17 @@ export class EventRecorder implements Events {
     });
   }
 
-  async #repeat(regarding: KubeObject, said: Said): Promise<void> {
+  async #repeat(regarding: KubeObject, said: Said, event: EventInput): Promise<void> {
     said.writtenMs = this.#clock.monotonicMs();
     const ref = { apiVersion: 'events.k8s.io/v1', kind: 'Event', name: said.name, namespace: namespaceOf(regarding) };
     const series = { count: said.count, lastObservedTime: microTime(this.#clock.now()) };
-    await this.#options.client.patch(ref, { series });
+    try {
+      await this.#options.client.patch(ref, { series });
+    } catch (error) {
+      // Events live for an hour; and one that could not be written has nothing to count in.
+      if (!(error instanceof KubeError) || error.status !== 404) throw error;
+      await this.#create(regarding, said, event);
+    }
   }
 
   #bucketOf(about: string): TokenBucket {

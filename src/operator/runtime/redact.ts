@@ -1,13 +1,11 @@
 /** What a secret looks like in a text, and what to show of it. A last line of defence: nobody should put one there. */
-const SECRETS: readonly [RegExp, string][] = [
+const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]'],
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[token]'],
-  [/\b(Bearer|Basic)\s+[\w+/=._~-]{8,}/gi, '$1 [redacted]'],
+  [/\b(Bearer|Basic)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]'],
   [/(\w+:\/\/[^\s/:@]*):[^\s/@]+@/g, '$1:[redacted]@'],
-  [
-    /\b(password|passwd|secret|token|api[-_]?key|secret[-_]?access[-_]?key)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'}]+)/gi,
-    '$1$2[redacted]',
-  ],
+  [/\b(password|passwd)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'}]+)/gi, '$1$2[redacted]'],
+  [/\b(token|secret|api[-_]?key|secret[-_]?access[-_]?key)=("[^"]*"|'[^']*'|[^\s,;&"'}]+)/gi, '$1=[redacted]'],
 ];
 
 /** The text with whatever looks like a secret left out. */

@@ -17,7 +17,7 @@ export interface StoresOptions {
 
 /** Opens the stores that a document names. Throws StoreError that says what is wrong with which, and what to do. */
 export async function openStores(
-  document: Pick<RegistryBootstrap, 'storage' | 'limits'>,
+  document: Pick<RegistryBootstrap, 'storage'> & { limits: Pick<RegistryBootstrap['limits'], 'reserveBytes'> },
   { mode, onDeath }: StoresOptions,
 ): Promise<Stores> {
   const directory = document.storage.filesystem.path;

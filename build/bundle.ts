@@ -6,7 +6,7 @@
  * checkout. Here each such file becomes an entry, or a copy, beside the rest, and the URL is rewritten to it. All of
  * the output lies flat in one folder, so that the URL is right whichever file the code ends up in.
  */
-import { chmod, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
@@ -29,6 +29,7 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [path, name] of named) if (!path.endsWith('.ts')) await copyFile(path, join(folder, name));
+  await writeManifest(folder);
   const { metafile } = await build({
     entryPoints: [
       { in: join(SOURCES, 'main.ts'), out: 'ne-registry' },
@@ -58,6 +59,18 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
   });
   for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
   return { folder, files: sizes(metafile), metafile };
+}
+
+/** What says that the files are ES modules, and which version they are. */
+async function writeManifest(folder: string): Promise<void> {
+  const { name, version, license } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name, version, license, type: 'module' }));
+}
+
+interface Manifest {
+  name: string;
+  version: string;
+  license: string;
 }
 
 function sizes(metafile: Metafile): Record<string, number> {

@@ -66,8 +66,8 @@ Metrics    http://${name}-pods.${namespace}.svc:9090/metrics in the cluster (ope
 
 Try next
 ${on.own || process.env.KUBECONFIG ? `  export KUBECONFIG=${on.kubeconfig}\n` : ''}${door.command === undefined ? '' : `  ${door.command} &\n`}  kubectl get registries -A
-  ${cli} tags ${door.authority}/${REPOSITORY} --ca ${door.caFile}
-  ${cli} push IMAGE.tar ${door.authority}/demo/mine:1 --ca ${door.caFile}
+  ${cli} tags ${door.authority}/${REPOSITORY} --ca-file ${door.caFile}
+  ${cli} push ${door.authority}/demo/mine:1 IMAGE.tar --ca-file ${door.caFile}
   kubectl -n ${namespace} port-forward pod/${name}-0 9090 & curl http://localhost:9090/metrics
   make demo-down
 `;

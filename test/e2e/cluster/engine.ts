@@ -1,10 +1,18 @@
-import { downBuilt, remainsOfBuilt, runningBuilt, upBuilt } from './built.ts';
+import { downBuilt, prepareBuilt, remainsOfBuilt, runningBuilt, upBuilt } from './built.ts';
 import type { Cluster } from './cluster.ts';
 import { type ContainerEngine, containerEngine, downKind, runningKind, upKind } from './kind.ts';
+import { KIND } from './programs.ts';
+import { goTool } from './tools.ts';
 
 /** What runs the cluster: kind where a container engine runs, else we build one; `NE_CLUSTER` decides by hand. */
 export async function engine(): Promise<'kind' | 'built'> {
   return (await kindEngine()) === undefined ? 'built' : 'kind';
+}
+
+/** Installs and builds all that `up` needs, so that it takes seconds then; for a CI step of its own. */
+export async function prepare(): Promise<void> {
+  if ((await kindEngine()) === undefined) await prepareBuilt();
+  else await goTool(KIND);
 }
 
 /** Brings cluster `number` up and answers when pods run on it; at once when it is up already. */

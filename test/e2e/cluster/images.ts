@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { attempt, run } from './command.ts';
 import { type BuiltImage, buildImage } from './image.ts';
+import { ensurePackages, IMAGE_PACKAGES } from './packages.ts';
 import { COREDNS, HELLO, PAUSE } from './programs.ts';
 import type { TarEntry } from './tar.ts';
 import { type GoTool, goTool } from './tools.ts';
@@ -56,6 +57,7 @@ export async function nodeBaseImage(node: string = process.execPath): Promise<Bu
  * @returns the reference that `FROM` resolves without a registry
  */
 export async function loadIntoBuildah(image: BuiltImage): Promise<string> {
+  await ensurePackages(IMAGE_PACKAGES);
   const known = await attempt('buildah', ['--storage-driver', 'vfs', 'inspect', '--type', 'image', image.reference]);
   if (known.code === 0 && known.stdout.includes(image.digest)) return image.reference;
   const destination = `containers-storage:[vfs@/var/lib/containers/storage+/run/containers/storage]${image.reference}`;

@@ -1,13 +1,17 @@
 import { progress } from './command.ts';
-import { down, remains, running, up } from './engine.ts';
+import { down, prepare, remains, running, up } from './engine.ts';
 import { layout, MAX_CLUSTERS } from './layout.ts';
 import { endedPrograms } from './node.ts';
 
-const USAGE = `usage: main.ts up|down|status|kubeconfig [N]   (N from 1 to ${MAX_CLUSTERS}, 1 by default)`;
+const USAGE = `usage: main.ts prepare | up|down|status|kubeconfig [N]   (N from 1 to ${MAX_CLUSTERS}, 1 by default)`;
 
 /** The command line of the test cluster; the answer goes to standard output, progress to standard error. */
 async function main([verb, which = '1']: readonly string[]): Promise<number> {
   const number = Number(which);
+  if (verb === 'prepare') {
+    await prepare();
+    return 0;
+  }
   if (verb === 'up') {
     console.log((await up(number)).kubeconfig);
     return 0;

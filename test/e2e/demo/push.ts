@@ -101,17 +101,17 @@ export async function pushImage(door: Door, { username, password }: Administrato
   const image = await helloImage();
   const name = `${door.authority}/${REPOSITORY}:${TAG}`;
   await cli(door, ['login', door.authority, '--username', username, '--password-stdin'], password);
-  const there = await attempt(process.execPath, [CLI, 'inspect', name, '--output', 'json', '--ca', door.caFile], {
+  const there = await attempt(process.execPath, [CLI, 'inspect', name, '--output', 'json', '--ca-file', door.caFile], {
     env: door.env,
   });
   if (there.code === 0 && there.stdout.includes(image.digest)) return false;
-  await cli(door, ['push', image.archive, name]);
+  await cli(door, ['push', name, image.archive, '--quiet']);
   return true;
 }
 
 async function cli(door: Door, args: readonly string[], input?: string): Promise<string> {
   const options = { env: door.env, ...(input === undefined ? {} : { input }) };
-  const { code, stdout, stderr } = await attempt(process.execPath, [CLI, ...args, '--ca', door.caFile], options);
+  const { code, stdout, stderr } = await attempt(process.execPath, [CLI, ...args, '--ca-file', door.caFile], options);
   if (code !== 0) throw new Obstacle(`ne-cli ${args.join(' ')}: ${(stderr + stdout).trim()}`);
   return stdout;
 }

@@ -1,0 +1,324 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parse } from 'yaml';
+import { RegistryBootstrap } from '../../../src/api/bootstrap/v1alpha1.ts';
+import type { KubeObject } from '../../../src/operator/kube/object.ts';
+import { drainSeconds, renderBootstrap } from '../../../src/operator/registry/children/bootstrap.ts';
+import { renderBundle } from '../../../src/operator/registry/children/bundle.ts';
+import { renderDisruptionBudget } from '../../../src/operator/registry/children/disruption-budget.ts';
+import { renderIngress } from '../../../src/operator/registry/children/ingress.ts';
+import { renderNetworkPolicy } from '../../../src/operator/registry/children/network-policy.ts';
+import { renderNodeAccess } from '../../../src/operator/registry/children/node-access.ts';
+import {
+  decode,
+  renderAdministrator,
+  renderAuthority,
+  renderCertificate,
+  renderKeys,
+  type Secret,
+} from '../../../src/operator/registry/children/secret.ts';
+import { renderServiceAccount } from '../../../src/operator/registry/children/service-account.ts';
+import { renderServiceMonitor } from '../../../src/operator/registry/children/service-monitor.ts';
+import {
+  renderGoverningService,
+  renderNodeService,
+  renderService,
+} from '../../../src/operator/registry/children/services.ts';
+import {
+  claimConflict,
+  renderVolumeClaim,
+  type VolumeClaim,
+} from '../../../src/operator/registry/children/volume-claim.ts';
+import { renderWorkload } from '../../../src/operator/registry/children/workload.ts';
+import { registryLabel } from '../../../src/operator/registry/names.ts';
+import type { RegistrySpec } from '../../../src/operator/registry/resource.ts';
+import type { Site } from '../../../src/operator/registry/site.ts';
+import { unsupportedSettings } from '../../../src/operator/registry/support.ts';
+import { site } from './sample.ts';
+
+const values = { 'a.key': 'value' };
+const access = { task: 'Write', nodePort: 31234, trusted: true } as const;
+
+function children(of: Site): KubeObject[] {
+  return [
+    renderServiceAccount(of),
+    renderService(of),
+    renderGoverningService(of),
+    renderNodeService(of),
+    renderVolumeClaim(of),
+    renderBootstrap(of),
+    renderKeys(of, values),
+    renderAdministrator(of, values),
+    renderAuthority(of, values),
+    renderCertificate(of, values),
+    renderBundle(of, 'PEM'),
+    renderWorkload(of),
+    renderNetworkPolicy(of),
+    renderIngress(of),
+    renderDisruptionBudget(of),
+    renderServiceMonitor(of),
+    ...(of.configuresNodes ? [renderNodeAccess(of, access)] : []),
+  ].filter((child) => child !== undefined);
+}
+
+/** Everything that this version carries out, all at once. */
+const everything: Partial<RegistrySpec> = {
+  host: 'registry.bank.example:8443',
+  externalURLs: ['https://images.bank.example'],
+  image: {
+    repository: 'mirror.example:5000/ne',
+    digest: `sha256:${'a'.repeat(64)}`,
+    pullPolicy: 'Always',
+    pullSecrets: [{ name: 'pull' }],
+  },
+  resources: { requests: { cpu: '1' }, limits: { memory: '512Mi' } },
+  nodeSelector: { disk: 'fast' },
+  tolerations: [{ operator: 'Exists' }],
+  affinity: { podAntiAffinity: {} },
+  topologySpread: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }],
+  podLabels: { team: 'platform' },
+  podAnnotations: { note: 'x' },
+  storage: { filesystem: { size: '100Gi', storageClassName: 'fast' } },
+  expose: {
+    service: { type: 'NodePort', nodePort: 30500, externalTrafficPolicy: 'Local', annotations: { lb: 'internal' } },
+    ingress: { className: 'nginx', annotations: { extra: 'y' } },
+  },
+  trustedProxies: ['10.0.0.0/8', '192.0.2.7', '2001:db8::1'],
+  tls: { secretName: 'my-tls', minVersion: 'TLSv1.3' },
+  nodeAccess: { mode: 'Configure', configPath: '/opt/certs.d' },
+  auth: { anonymous: 'Pull', htpasswd: { secretRef: { name: 'users' } }, tokenTTL: '10m' },
+  limits: {
+    manifestSize: '16Mi',
+    uploadSize: '50Gi',
+    concurrentUploads: 10,
+    concurrentRequests: 100,
+    freeSpaceReserve: '1Gi',
+  },
+  metrics: { serviceMonitor: { labels: { prometheus: 'main' }, interval: '30s' } },
+  logging: { level: 'debug' },
+  networkPolicy: { from: [{ ipBlock: { cidr: '10.0.0.0/8' } }] },
+  pdb: { maxUnavailable: 0 },
+  deletionPolicy: 'Delete',
+};
+
+describe('what is rendered', () => {
+  test('for a Registry with nothing but a host', (t) => {
+    t.assert.snapshot(children(site()).map(readable));
+  });
+  test('for a Registry with everything that is supported', (t) => {
+    t.assert.snapshot(children(site(everything)).map(readable));
+  });
+});
+
+/** Secrets' documents as text, so that a snapshot can be read. */
+function readable(object: KubeObject): unknown {
+  if (object.kind !== 'Secret') return object;
+  return { ...object, data: decode(object as Secret) };
+}
+
+const spec: fc.Arbitrary<Partial<RegistrySpec>> = fc.record(
+  Object.fromEntries(Object.entries(everything).map(([key, value]) => [key, fc.constant(value)])),
+  { requiredKeys: [] },
+) as fc.Arbitrary<Partial<RegistrySpec>>;
+
+describe('whatever part of the spec is set', () => {
+  test('the document passes the schema that serve reads it with', () => {
+    fc.assert(
+      fc.property(spec, (each) => {
+        const rendered = parse(decode(renderBootstrap(site(each)) as Secret)['config.yaml'] ?? '');
+        const document = RegistryBootstrap.parse(rendered);
+        assert.equal(document.generation, 3);
+        assert.equal(document.tls === undefined, each.tls?.disabled === true);
+        assert.equal(document.admin?.audience, 'registry/main');
+      }),
+    );
+  });
+
+  test('rendering twice gives the same, in the namespace, labelled, and never null or undefined', () => {
+    fc.assert(
+      fc.property(spec, (each) => {
+        const rendered = children(site(each));
+        assert.deepEqual(children(site(structuredClone(each))), rendered);
+        for (const child of rendered) {
+          assert.equal(child.metadata.namespace, 'registry');
+          assert.equal(child.metadata.labels?.[registryLabel], 'main');
+          assert.equal(JSON.stringify(child).includes('null'), false);
+        }
+        const titles = rendered.map((child) => `${child.kind}/${child.metadata.name}`);
+        assert.equal(new Set(titles).size, titles.length, 'no two children of one name');
+      }),
+    );
+  });
+
+  test('the pod is within the restricted profile and gets no secret that is not for it', () => {
+    fc.assert(
+      fc.property(spec, (each) => {
+        const of = site(each);
+        const { spec: pod } = template(renderWorkload(of));
+        assertRestricted(pod);
+        assert.ok(pod.terminationGracePeriodSeconds > drainSeconds);
+        const items = pod.volumes.flatMap((volume) => volume.secret?.items?.map((item) => item.key) ?? []);
+        assert.ok(!items.includes('admin.key') && !items.includes('password'));
+        for (const volume of pod.volumes) assert.ok(!volume.secret || volume.secret.items.length > 0);
+      }),
+    );
+  });
+
+  test('selectors match the pods that they are for, and no others', () => {
+    fc.assert(
+      fc.property(spec, (each) => {
+        const of = site({ ...each, nodeAccess: { mode: 'Configure' } });
+        const registryPod = template(renderWorkload(of)).metadata.labels;
+        const agentPod = template(renderNodeAccess(of, access)).metadata.labels;
+        for (const service of [renderService(of), renderGoverningService(of), renderNodeService(of)]) {
+          const { selector } = (service as KubeObject & { spec: { selector: Record<string, string> } }).spec;
+          assert.ok(matches(selector, registryPod));
+          assert.ok(!matches(selector, agentPod));
+          assert.ok(!matches(selector, template(renderWorkload(site(each, 'other'))).metadata.labels));
+        }
+      }),
+    );
+  });
+});
+
+test('data, keys and authority outlive the Registry unless its policy says Delete', () => {
+  for (const [policy, owners] of [
+    ['Retain', 0],
+    ['Delete', 1],
+    [undefined, 0],
+  ] as const) {
+    const of = site(policy === undefined ? {} : { deletionPolicy: policy });
+    const keptOnes = [
+      renderVolumeClaim(of),
+      renderKeys(of, values),
+      renderAdministrator(of, values),
+      renderAuthority(of, values),
+    ];
+    for (const child of keptOnes)
+      assert.equal(child.metadata.ownerReferences?.length ?? 0, owners, child.metadata.name);
+    for (const child of [renderWorkload(of), renderService(of), renderBootstrap(of)]) {
+      assert.equal(child.metadata.ownerReferences?.length, 1);
+    }
+  }
+});
+
+test('the agents are not owned: what is owned may be deleted before they have cleaned up', () => {
+  assert.equal(
+    renderNodeAccess(site({ nodeAccess: { mode: 'Configure' } }), access).metadata.ownerReferences,
+    undefined,
+  );
+});
+
+test('a tag or digest alone changes the default image only there', () => {
+  const digest = `sha256:${'b'.repeat(64)}`;
+  assert.equal(site().image, 'images.example/ne-registry:0.1.0');
+  assert.equal(site({ image: { tag: '0.2.0' } }).image, 'images.example/ne-registry:0.2.0');
+  assert.equal(site({ image: { digest } }).image, `images.example/ne-registry@${digest}`);
+  assert.equal(site({ image: { repository: 'a:5000/b' } }).image, 'a:5000/b:0.1.0');
+  assert.equal(site({ image: { pullPolicy: 'Always' } }).image, 'images.example/ne-registry:0.1.0');
+});
+
+test('URLs follow host, port and TLS', () => {
+  assert.equal(site().internalURL, 'https://main.registry.svc');
+  assert.equal(site({ host: 'a.example:8443' }).internalURL, 'https://main.registry.svc:8443');
+  assert.equal(site({ host: 'a.example:8443' }).url, 'https://a.example:8443');
+  assert.equal(site({ tls: { disabled: true } }).internalURL, 'http://main.registry.svc');
+});
+
+test('a claim that was left may not be shrunk or moved, and the message says to what to set the spec', () => {
+  const live = renderVolumeClaim(
+    site({ storage: { filesystem: { size: '50Gi', storageClassName: 'fast' } } }),
+  ) as VolumeClaim;
+  assert.equal(
+    claimConflict(site({ storage: { filesystem: { size: '51200Mi', storageClassName: 'fast' } } }), live),
+    undefined,
+  );
+  assert.match(claimConflict(site(), live) ?? '', /has 50Gi.*set spec\.storage\.filesystem\.size to 50Gi/);
+  const other = site({ storage: { filesystem: { size: '60Gi', storageClassName: 'slow' } } });
+  assert.match(claimConflict(other, live) ?? '', /StorageClass "fast"/);
+  assert.equal(claimConflict(site({ storage: { filesystem: { existingClaim: 'mine' } } }), live), undefined);
+});
+
+describe('settings that cannot be carried out', () => {
+  test('each is named', () => {
+    const all: Partial<RegistrySpec> = {
+      replicas: 3,
+      storage: { s3: { bucket: 'b' } },
+      metadata: { postgres: { secretRef: { name: 'db' } } },
+      expose: { gateway: { parentRefs: [{ name: 'gw' }] } },
+      proxyProtocol: true,
+      tls: { certManager: { issuerRef: { name: 'i' } } },
+      auth: {
+        serviceAccounts: {},
+        oidc: { issuerURL: 'https://i', clientID: 'c' },
+        clientCertificates: { caBundle: 'PEM' },
+      },
+      quota: [{ project: 'a', size: '1Gi' }],
+      immutableTags: [{ project: 'a', tags: ['v*'] }],
+      reclaim: { grace: '1h' },
+      scrub: { rate: '1Mi' },
+      backup: { target: { existingClaim: 'b' } },
+      workers: { mode: 'Separate', concurrency: 2 },
+      inUse: { clusters: [{ name: 'local' }] },
+      audit: { destination: 'Stdout' },
+    };
+    const named = unsupportedSettings({ host: 'a.b', ...all });
+    assert.equal(named.length, 18);
+    for (const key of Object.keys(all))
+      assert.ok(
+        named.some((field) => field.startsWith(`spec.${key}`)),
+        key,
+      );
+  });
+
+  test('what is supported is not among them', () => {
+    assert.deepEqual(unsupportedSettings(site(everything).spec), []);
+    assert.deepEqual(
+      unsupportedSettings({ host: 'a.b', workers: { mode: 'InPod' }, metadata: { sqlite: {} }, replicas: 1 }),
+      [],
+    );
+  });
+
+  test('every field of the schema is either carried out or refused', async () => {
+    const crd = parse(await readFile(new URL('../../../crds/ne-registry.io_registries.yaml', import.meta.url), 'utf8'));
+    const fields = Object.keys(crd.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties);
+    const carriedOut = [...Object.keys(everything), 'suspend', 'metadata', 'replicas', 'workers'];
+    const refused = ['proxyProtocol', 'quota', 'immutableTags', 'reclaim', 'scrub', 'backup', 'inUse', 'audit'];
+    const unknown = fields.filter((field) => !carriedOut.includes(field) && !refused.includes(field));
+    assert.deepEqual(unknown, []);
+  });
+});
+
+interface PodTemplate {
+  metadata: { labels: Record<string, string> };
+  spec: {
+    terminationGracePeriodSeconds: number;
+    automountServiceAccountToken: boolean;
+    securityContext: { runAsNonRoot?: boolean; runAsUser?: number; seccompProfile?: { type: string } };
+    containers: { securityContext: Record<string, unknown> }[];
+    volumes: { name: string; hostPath?: object; secret?: { items: { key: string }[] } }[];
+  };
+}
+
+function template(object: KubeObject): PodTemplate {
+  return (object as KubeObject & { spec: { template: PodTemplate } }).spec.template;
+}
+
+function assertRestricted(pod: PodTemplate['spec']): void {
+  assert.equal(pod.automountServiceAccountToken, false);
+  assert.equal(pod.securityContext.runAsNonRoot, true);
+  assert.notEqual(pod.securityContext.runAsUser, 0);
+  assert.equal(pod.securityContext.seccompProfile?.type, 'RuntimeDefault');
+  for (const { securityContext } of pod.containers) {
+    assert.equal(securityContext.allowPrivilegeEscalation, false);
+    assert.equal(securityContext.readOnlyRootFilesystem, true);
+    assert.deepEqual(securityContext.capabilities, { drop: ['ALL'] });
+  }
+  assert.ok(pod.volumes.every((volume) => volume.hostPath === undefined));
+}
+
+function matches(selector: Record<string, string>, labels: Record<string, string>): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}

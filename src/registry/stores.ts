@@ -21,13 +21,14 @@ export async function openStores(
   { mode, onDeath }: StoresOptions,
 ): Promise<Stores> {
   const directory = document.storage.filesystem.path;
-  const metadata = await openSqlite({ directory, mode, onDeath });
+  const readOnly = mode === 'read';
+  // The blobs first: they make the directory, and say plainly what is wrong with it.
+  const blobs = await FilesystemStore.open({ directory, reserveBytes: document.limits.reserveBytes, readOnly });
   try {
-    const readOnly = mode === 'read';
-    const blobs = await FilesystemStore.open({ directory, reserveBytes: document.limits.reserveBytes, readOnly });
+    const metadata = await openSqlite({ directory, mode, onDeath });
     return { metadata, blobs, close: () => closeAll(metadata, blobs) };
   } catch (error) {
-    await metadata.close();
+    await blobs.close();
     throw error;
   }
 }

@@ -30,7 +30,8 @@ export class FileReader implements BlobReader {
 
   async send(sink: Writable, start: number, end: number): Promise<void> {
     const { large, small, lane } = this.#buffers;
-    let slow = false;
+    // Small at first, so that a client that reads nothing holds little.
+    let slow = true;
     for (let position = start; position <= end; ) {
       if (sink.destroyed) throw gone();
       const wanted = end - position + 1;

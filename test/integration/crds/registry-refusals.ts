@@ -131,6 +131,12 @@ export const refusedRegistries: [string, unknown, RegExp][] = [
     /spec\.trustedProxies must hold addresses or CIDRs/,
   ],
   ['a CIDR past its size', { host, trustedProxies: ['10.0.0.0/33'] }, /spec\.trustedProxies must hold/],
+  ['an octet past 255', { host, trustedProxies: ['10.0.0.256'] }, /spec\.trustedProxies must hold/],
+  [
+    'a CIDR past its size, of version 6',
+    { host, trustedProxies: ['2001:db8::/129'] },
+    /spec\.trustedProxies must hold/,
+  ],
   ['the PROXY protocol from anybody', { host, proxyProtocol: true }, /spec\.proxyProtocol needs spec\.trustedProxies/],
   [
     'two certificates',

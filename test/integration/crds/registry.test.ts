@@ -38,6 +38,11 @@ describe('a Registry is accepted', () => {
     },
     'with a disruption budget in per cent': { host, pdb: { maxUnavailable: '50%' } },
     'with numbers for quantities of resources': { host, resources: { limits: { cpu: 2, memory: '1Gi' } } },
+    'behind proxies of both versions of IP': {
+      host,
+      proxyProtocol: true,
+      trustedProxies: ['10.0.0.7', '10.0.0.0/8', '::1', '2001:db8::/32', 'fe80::1:2/128'],
+    },
     'with an audit trail': { host, audit: { destination: 'Stdout', required: true } },
   };
   for (const [what, spec] of Object.entries(accepted)) {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { CommanderError } from 'commander';
+import { version } from '../platform/version.ts';
 import { TransferError } from '../transfer/errors.ts';
 import { authoritiesOfTheSystem, systemCertificateFolders } from '../transfer/http/trust-store.ts';
 import type { Surroundings } from './context.ts';
@@ -23,7 +23,7 @@ async function main(): Promise<number> {
     credentials: new CredentialStore({ env, home: homedir(), warn }),
     authorities: authoritiesOfTheSystem(),
     certificateFolders: systemCertificateFolders,
-    version: version(),
+    version,
   };
   // A reader that has seen enough (`| head`) is no failure.
   stdout.on('error', (error: NodeJS.ErrnoException) =>
@@ -51,15 +51,6 @@ function interruption(): AbortSignal {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   return controller.signal;
-}
-
-function version(): string {
-  try {
-    return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
-      .version;
-  } catch {
-    return 'unknown';
-  }
 }
 
 process.exitCode = await main();

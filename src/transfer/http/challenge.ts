@@ -25,6 +25,8 @@ export function parseChallenges(header: string): Challenge[] {
     if (scheme === '') return challenges;
     if (!cursor.atBlankOrEnd()) return challenges;
     cursor.take(blankPattern);
+    // `Negotiate YII…==`: no scheme of ours has one.
+    cursor.take(token68Pattern);
     challenges.push({ scheme: scheme.toLowerCase(), parameters: parameters(cursor) });
   }
 }
@@ -37,9 +39,8 @@ function parameters(cursor: Cursor): Record<string, string> {
     const name = cursor.take(tokenPattern).toLowerCase();
     cursor.take(blankPattern);
     if (name === '' || !cursor.skip('=')) {
-      // Not `name=`: the next challenge's scheme, or a token68, which no scheme of ours uses.
+      // Not `name=`: the next challenge's scheme.
       cursor.at = start;
-      if (Object.keys(found).length === 0) cursor.take(token68Pattern);
       return found;
     }
     cursor.take(blankPattern);

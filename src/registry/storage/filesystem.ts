@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Refusal } from '../../domain/errors.ts';
 import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
 import { Appender } from './filesystem/appender.ts';
 import { storageError, unknownUpload, unusableDirectory } from './filesystem/faults.ts';
 import { isMissing, Layout, syncFolder } from './filesystem/layout.ts';
+import { OpenFiles } from './filesystem/open-files.ts';
 import { Buffers, FileReader } from './filesystem/reader.ts';
 import type { Session } from './filesystem/session.ts';
 import { Sessions } from './filesystem/sessions.ts';
@@ -27,6 +28,7 @@ export class FilesystemStore implements BlobStore {
   #sessions: Sessions;
   #space: Space;
   #buffers = new Buffers();
+  #files = new OpenFiles();
 
   /** Makes the folders and proves that they can be written. Throws StoreError that names directory, user and remedy. */
   static async open(options: FilesystemOptions): Promise<FilesystemStore> {
@@ -83,19 +85,14 @@ export class FilesystemStore implements BlobStore {
 
   async open(key: string): Promise<BlobReader | undefined> {
     const path = this.#layout.blob(key);
-    const file = await this.#named(`opening ${key}`, () => absentAsUndefined(open(path, constants.O_RDONLY)));
-    if (file === undefined) return undefined;
-    try {
-      return new FileReader(key, file, (await file.stat()).size, this.#buffers);
-    } catch (error) {
-      await file.close();
-      throw storageError(error, `opening ${key}`);
-    }
+    const file = await this.#named(`opening ${key}`, () => absentAsUndefined(this.#files.take(key, path)));
+    return file === undefined ? undefined : new FileReader(file, this.#files, this.#buffers);
   }
 
   async remove(key: string): Promise<void> {
     const path = this.#layout.blob(key);
     await this.#named(`removing ${key}`, () => rm(path, { force: true }));
+    this.#files.forget(key);
   }
 
   async *list(): AsyncIterable<{ key: string; size: number; modifiedAt: number }> {
@@ -126,8 +123,9 @@ export class FilesystemStore implements BlobStore {
     }
   }
 
-  close(): Promise<void> {
-    return this.#sessions.close();
+  async close(): Promise<void> {
+    this.#files.close();
+    await this.#sessions.close();
   }
 
   async #prepare(): Promise<void> {

@@ -1,9 +1,10 @@
-import type { FileHandle } from 'node:fs/promises';
+import { read } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { StoreError } from '../../metadata/store.ts';
 import type { BlobReader } from '../store.ts';
 import { deliver, gone, PATIENCE } from './delivery.ts';
 import { storageError } from './faults.ts';
+import type { OpenFile, OpenFiles } from './open-files.ts';
 import { BUFFER, BufferPool } from './pool.ts';
 import { SlowLane } from './slow-lane.ts';
 
@@ -17,14 +18,15 @@ export class Buffers {
 /** Sends parts of a stored file from pooled buffers: one read, one write, whatever the kernel takes. */
 export class FileReader implements BlobReader {
   readonly size: number;
-  #key: string;
-  #file: FileHandle;
+  #file: OpenFile;
+  #files: OpenFiles;
   #buffers: Buffers;
+  #closed = false;
 
-  constructor(key: string, file: FileHandle, size: number, buffers: Buffers) {
-    this.#key = key;
+  constructor(file: OpenFile, files: OpenFiles, buffers: Buffers) {
+    this.size = file.size;
     this.#file = file;
-    this.size = size;
+    this.#files = files;
     this.#buffers = buffers;
   }
 
@@ -33,7 +35,7 @@ export class FileReader implements BlobReader {
     // Small at first, so that a client that reads nothing holds little.
     let slow = true;
     for (let position = start; position <= end; ) {
-      if (sink.destroyed) throw gone();
+      if (sink.destroyed || this.#closed) throw gone();
       const wanted = end - position + 1;
       const pool: BufferPool = slow || wanted <= small.size ? small : large;
       const buffer = await pool.take();
@@ -43,8 +45,10 @@ export class FileReader implements BlobReader {
     }
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#files.give(this.#file);
   }
 
   /** Reads up to `wanted` bytes. Where there are none left the file is shorter than it should be. */
@@ -53,16 +57,21 @@ export class FileReader implements BlobReader {
     position: number,
     wanted: number,
   ): Promise<number> {
+    const { fd, key } = this.#file;
     try {
-      const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.byteLength, wanted), position);
-      if (bytesRead > 0) return bytesRead;
-      throw new StoreError(
-        'corrupt',
-        `${this.#key} ends at ${position}, before the bytes that were asked for; it is damaged`,
-      );
+      const length = await readAt(fd, buffer, Math.min(buffer.byteLength, wanted), position);
+      if (length > 0) return length;
+      const message = `${key} ends at ${position}, before the bytes that were asked for; it is damaged`;
+      throw new StoreError('corrupt', message);
     } catch (error) {
       pool.discard();
-      throw storageError(error, `reading ${this.#key}`);
+      throw storageError(error, `reading ${key}`);
     }
   }
+}
+
+function readAt(fd: number, buffer: Buffer, length: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    read(fd, buffer, 0, length, position, (error, count) => (error ? reject(error) : resolve(count))),
+  );
 }

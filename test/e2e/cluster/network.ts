@@ -27,11 +27,14 @@ export async function removeNetwork(at: Layout): Promise<void> {
 
 /** What of a cluster's network there is, in words; empty when nothing is left. */
 export async function networkRemains(at: Layout): Promise<readonly string[]> {
-  const remains: string[] = [];
-  if (await linkExists(at.veth)) remains.push(`network interface ${at.veth}`);
-  if (await netnsExists(at.netns)) remains.push(`network namespace ${at.netns}`);
-  if ((await linkExists(BRIDGE.name)) && (await bridgePorts()) === 0) remains.push(`bridge ${BRIDGE.name}`);
-  return remains;
+  // Locked, because a bridge without a port is a leftover only when nobody is about to give it one.
+  return await withNetworkLock(async () => {
+    const remains: string[] = [];
+    if (await linkExists(at.veth)) remains.push(`network interface ${at.veth}`);
+    if (await netnsExists(at.netns)) remains.push(`network namespace ${at.netns}`);
+    if ((await linkExists(BRIDGE.name)) && (await bridgePorts()) === 0) remains.push(`bridge ${BRIDGE.name}`);
+    return remains;
+  });
 }
 
 async function ensureBridge(): Promise<void> {
@@ -59,6 +62,6 @@ async function ip(...args: readonly string[]): Promise<string> {
   return await run('ip', args);
 }
 
-async function withNetworkLock(work: () => Promise<void>): Promise<void> {
-  await withLock(`${stateRoot()}/.network.lock`, work);
+async function withNetworkLock<T>(work: () => Promise<T>): Promise<T> {
+  return await withLock(`${stateRoot()}/.network.lock`, work);
 }

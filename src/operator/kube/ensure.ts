@@ -19,7 +19,8 @@ export interface Ensured<T extends KubeObject> {
  * admission webhook that rewrites a value is not fought; a quantity that the server writes differently is no difference.
  *
  * `live` comes from a Cache or from `get`. What is undefined or null in `desired` counts as left out, and `stringData`
- * of a Secret becomes `data`, which is what the server stores.
+ * of a Secret becomes `data`, which is what the server stores. Leave empty maps out unless the empty map says something
+ * (`podSelector: {}`): whoever adds the first entry takes the map from us.
  */
 export async function ensure<T extends KubeObject>(
   client: Pick<KubeClient, 'apply'>,
@@ -43,7 +44,7 @@ function isConverged(stamped: KubeObject, live: KubeObject): boolean {
 
 /** The object as it is sent: without what is null, with the hash of all the rest. */
 function stamp<T extends KubeObject>(desired: T): T {
-  const object = withoutNull(withoutStringData(desired)) as T;
+  const object = withoutEmpty(withoutStringData(desired)) as T;
   const hash = createHash('sha256').update(canonicalJson(object)).digest('hex').slice(0, 32);
   const annotations = { ...object.metadata.annotations, [APPLIED_ANNOTATION]: hash };
   return { ...object, metadata: { ...object.metadata, annotations } };
@@ -59,14 +60,19 @@ function withoutStringData<T extends KubeObject>(object: T): T {
   return { ...rest, data: { ...(data as object | undefined), ...Object.fromEntries(encoded) } } as unknown as T;
 }
 
-function withoutNull(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNull);
+/** Without what is null, and without empty labels and annotations: those we would lose to whoever adds the first. */
+function withoutEmpty(value: unknown, isMetadata = false): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutEmpty(item));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, item]) => item !== undefined && item !== null)
-      .map(([key, item]) => [key, withoutNull(item)]),
+      .filter(([key, item]) => item !== undefined && item !== null && !(isMetadata && isEmptyMap(key, item)))
+      .map(([key, item]) => [key, withoutEmpty(item, key === 'metadata')]),
   );
+}
+
+function isEmptyMap(key: string, value: object): boolean {
+  return (key === 'labels' || key === 'annotations') && Object.keys(value).length === 0;
 }
 
 /** JSON with keys in order, so that equal objects are equal text. */

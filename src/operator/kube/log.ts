@@ -1,7 +1,4 @@
-/** What this room asks of a logger; pino's is one. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { Log as FullLog } from '../../platform/log.ts';
+
+/** What this room asks of a logger. */
+export type Log = Pick<FullLog, 'debug' | 'info' | 'warn' | 'error'>;

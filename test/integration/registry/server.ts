@@ -85,8 +85,8 @@ function listening(child: ChildProcess, log: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const take = (line: string) => {
       log.push(line);
-      const address = /"address":"([^"]+)"/.exec(line)?.[1];
-      if (address !== undefined && line.includes('"listening"')) resolve(address);
+      const port = /"port":(\d+)/.exec(line)?.[1];
+      if (port !== undefined && line.includes('"msg":"serving"')) resolve(`127.0.0.1:${port}`);
     };
     if (child.stdout) createInterface(child.stdout).on('line', take);
     if (child.stderr) createInterface(child.stderr).on('line', take);

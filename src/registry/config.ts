@@ -86,7 +86,8 @@ function unreadable(error: unknown): string {
  */
 export async function parseDocument(text: string, file: string): Promise<RegistryBootstrap> {
   // Loaded only where there is a file: memory is a feature.
-  const { LineCounter, parseDocument: parseYaml } = await import('yaml');
+  // It is CommonJS: in a bundle its names are only on `default`.
+  const { LineCounter, parseDocument: parseYaml } = (await import('yaml')).default;
   const lines = new LineCounter();
   const yaml = parseYaml(text, { lineCounter: lines, uniqueKeys: true, strict: true, prettyErrors: false });
   const faults = [...yaml.errors, ...yaml.warnings];

@@ -76,7 +76,11 @@ export async function issueServerCertificate(
 /** Loaded on first use: it costs some 20 MB, and an operator whose users bring their certificates never needs it. */
 async function library(): Promise<typeof import('@peculiar/x509')> {
   await import('reflect-metadata');
-  return import('@peculiar/x509');
+  const loaded: typeof import('@peculiar/x509') & { default?: typeof import('@peculiar/x509') } = await import(
+    '@peculiar/x509'
+  );
+  // It is CommonJS: whether its names are there beside `default` differs between Node and a bundle.
+  return loaded.default ?? loaded;
 }
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {

@@ -2,7 +2,8 @@
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]'],
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[token]'],
-  [/\b(Bearer|Basic)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]'],
+  // With a digit or a sign in it: `Basic authentication` is no secret.
+  [/\b(Bearer|Basic)\s+(?=\S*[\d+/=])[\w+/=.~-]{8,}/gi, '$1 [redacted]'],
   [/(\w+:\/\/[^\s/:@]*):[^\s/@]+@/g, '$1:[redacted]@'],
   [/\b(password|passwd)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;"'}]+)/gi, '$1$2[redacted]'],
   [/\b(token|secret|api[-_]?key|secret[-_]?access[-_]?key)=("[^"]*"|'[^']*'|[^\s,;&"'}]+)/gi, '$1=[redacted]'],

@@ -118,8 +118,9 @@ function defineCopy(program: Command, surroundings: Surroundings): void {
     .option('--all-tags', 'every tag of the repository')
     .option('--referrers', 'also signatures and whatever else refers to the image')
     .option(
-      '--platform <os/arch...>',
-      'one: that image alone; several: the index with these images, where the target allows it',
+      '--platform <os/arch>',
+      'one: that image alone; given several times: the index with these images, where the target allows it',
+      collect,
     )
     .option('--source-insecure', '--insecure for the source alone')
     .option('--source-plain-http', '--plain-http for the source alone')
@@ -209,6 +210,10 @@ async function run(
   } finally {
     context.close();
   }
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function positive(text: string): number {

@@ -3,7 +3,9 @@ import { type BlobLedger, type CopyResult, copyImage } from '../../transfer/copy
 import { imageFor, parsePlatform } from '../../transfer/copy/platform.ts';
 import { isTransferError } from '../../transfer/errors.ts';
 import { RegistryImage } from '../../transfer/image/registry-image.ts';
+import type { RegistryClient } from '../../transfer/registry/client.ts';
 import { listTags } from '../../transfer/registry/listing.ts';
+import { isFallbackTag } from '../../transfer/registry/referrers.ts';
 import type { Context, Loosening } from '../context.ts';
 import { CliFailure, describeFailure, UsageFailure } from '../failure.ts';
 import type { Progress } from '../progress/progress.ts';
@@ -57,6 +59,7 @@ class CopyJob {
     readonly options: CopyCommandOptions;
     readonly progress: Progress;
   };
+  readonly #fromClient: RegistryClient;
   readonly #from: RegistryImage;
   readonly #to: RegistryImage;
   readonly #ledger: BlobLedger = new Map();
@@ -70,7 +73,8 @@ class CopyJob {
     this.#parts = parts;
     const from = loosening(context, options.sourceInsecure, options.sourcePlainHttp);
     const to = loosening(context, options.targetInsecure, options.targetPlainHttp);
-    this.#from = new RegistryImage(context.registry(source.host, from), source.repository);
+    this.#fromClient = context.registry(source.host, from);
+    this.#from = new RegistryImage(this.#fromClient, source.repository);
     this.#to = new RegistryImage(context.registry(target.host, to), target.repository);
   }
 
@@ -95,14 +99,9 @@ class CopyJob {
     const { source, target, progress } = this.#parts;
     const { signal } = this.#context;
     const outcomes: Outcome[] = [];
-    for await (const tag of listTags(
-      this.#context.registry(
-        source.host,
-        loosening(this.#context, this.#parts.options.sourceInsecure, this.#parts.options.sourcePlainHttp),
-      ),
-      source.repository,
-      signal,
-    )) {
+    for await (const tag of listTags(this.#fromClient, source.repository, signal)) {
+      // These stand in for the referrers API, which the target may well have: the referrers themselves are copied.
+      if (this.#parts.options.referrers === true && isFallbackTag(tag)) continue;
       const names = { source: formatReference({ ...source, tag }), target: formatReference({ ...target, tag }) };
       try {
         outcomes.push({ ...names, ...(await this.#copy(tag, tag)) });

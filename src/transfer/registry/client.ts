@@ -203,7 +203,7 @@ export class RegistryClient {
 
   #reach(signal: AbortSignal): Promise<Reached> {
     if (this.#reached === undefined) {
-      const reaching = retrying({ ...this.retry, attempts: Math.min(3, this.retry.attempts) }, signal, () =>
+      const reaching = retrying({ ...this.retry, attempts: Math.min(2, this.retry.attempts) }, signal, () =>
         this.#ping(signal),
       );
       this.#reached = reaching;

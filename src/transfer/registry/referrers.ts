@@ -46,6 +46,11 @@ export function fallbackTag(digest: Digest): string {
   return digest.replace(':', '-').slice(0, 128);
 }
 
+/** Whether a tag is one of that scheme. */
+export function isFallbackTag(tag: string): boolean {
+  return /^sha(256-[a-f0-9]{64}|512-[a-f0-9]{121})$/.test(tag);
+}
+
 /** Adds a referrer to the fallback index of its subject, which is the pusher's duty where the registry took no note of it. */
 export async function noteReferrer(
   client: RegistryClient,

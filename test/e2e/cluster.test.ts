@@ -178,6 +178,19 @@ describe('an interrupted start of the test cluster', { skip, timeout: 600_000 },
     assert.match(await cluster.kubectl(['get', 'nodes']), /node8 +Ready/);
   });
 
+  it('takes the programs with it that it was waiting for', async () => {
+    const script = `import { run } from '${new URL('cluster/command.ts', import.meta.url)}'; await run('sleep', ['7357']);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' });
+    const sleeper = await waitFor(async () => {
+      const pid = await onlyChild(child.pid ?? 0);
+      const record = pid === undefined ? undefined : await identify(pid);
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      return command.startsWith('sleep') ? record : undefined;
+    });
+    child.kill('SIGKILL');
+    await ended(sleeper);
+  });
+
   it('never ends a process that has the id of a recorded one but started later', async () => {
     const sleeper = spawn('sleep', ['60']);
     try {
@@ -192,6 +205,15 @@ describe('an interrupted start of the test cluster', { skip, timeout: 600_000 },
     }
   });
 });
+
+async function waitFor<T>(look: () => Promise<T | undefined>): Promise<T> {
+  for (let tries = 0; tries < 500; tries++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('it did not come within ten seconds');
+}
 
 /** Starts bringing the cluster up in a process of its own and kills that as soon as a file of its state is there. */
 async function killUpAt(step: string): Promise<void> {

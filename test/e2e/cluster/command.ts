@@ -8,6 +8,8 @@ export interface CommandOptions {
   readonly input?: string | Uint8Array;
   /** Milliseconds after which the program is killed and the call fails; default ten minutes. */
   readonly timeoutMs?: number;
+  /** Lets the program finish when this process is killed; otherwise the kernel kills it then. */
+  readonly outlives?: boolean;
 }
 
 export interface CommandResult {
@@ -35,7 +37,7 @@ export function attempt(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
+    const child = spawn(...tethered(command, args, options), {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -50,15 +52,21 @@ export function attempt(
     child.stdin.on('error', () => undefined);
     child.on('error', (error) => reject(new Error(`${command} could not be started: ${error.message}`)));
     child.on('close', (code, signal) => {
+      const said = Buffer.concat(err).toString();
       const killed = signal === null ? '' : `\nkilled by ${signal}`;
-      resolve({
-        code: code ?? 128,
-        stdout: Buffer.concat(out).toString(),
-        stderr: Buffer.concat(err).toString() + killed,
-      });
+      if (code === 127 && said.startsWith('setpriv: failed to execute')) {
+        return reject(new Error(`${command} could not be started: there is no such program here`));
+      }
+      return resolve({ code: code ?? 128, stdout: Buffer.concat(out).toString(), stderr: said + killed });
     });
     child.stdin.end(options.input);
   });
+}
+
+/** A killed run must not leave a kubectl behind that waits for a server for ever. */
+function tethered(command: string, args: readonly string[], options: CommandOptions): [string, readonly string[]] {
+  if (options.outlives === true || process.platform !== 'linux') return [command, args];
+  return ['setpriv', ['--pdeathsig', 'KILL', command, ...args]];
 }
 
 /** Runs a program to its end and gives its standard output; throws CommandError unless it exits with 0. */

@@ -83,7 +83,15 @@ function apiServerFlags(at: Layout): readonly string[] {
 async function apiServerReady(at: Layout, kube: string): Promise<void> {
   const started = Date.now();
   for (;;) {
-    const answer = await attempt(kube, ['kubectl', '--kubeconfig', at.kubeconfig, 'get', '--raw', '/readyz']);
+    const answer = await attempt(kube, [
+      'kubectl',
+      '--kubeconfig',
+      at.kubeconfig,
+      'get',
+      '--raw',
+      '/readyz',
+      '--request-timeout=5s',
+    ]);
     if (answer.code === 0) return;
     if (Date.now() - started > 120_000) {
       throw new Error(

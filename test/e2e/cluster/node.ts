@@ -28,7 +28,7 @@ pid=$$
 set -- $fields "$@"
 file=$0
 shift 19
-echo "$pid $1" > "$file.new" && mv "$file.new" "$file"
+echo "$pid $1" > "$file.new" && mv "$file.new" "$file" || exit 1
 `;
 
 function recordPath(at: Layout): string {

@@ -56,7 +56,10 @@ async function install(names: readonly string[]): Promise<void> {
     throw new Error(`missing Debian packages (install them, or run as root): ${names.join(' ')}`);
   progress(`installing ${names.join(' ')}`);
   const apt = (args: readonly string[]) =>
-    attempt('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+    attempt('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+      outlives: true,
+    });
   await withoutServices(async () => {
     const args = ['install', '-y', '--no-install-recommends', ...names];
     if ((await apt(args)).code === 0) return;

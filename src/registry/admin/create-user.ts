@@ -27,7 +27,7 @@ export async function createUser(name: string, flags: CreateUserFlags, terminal:
   }
   const file = fileOf(flags);
   const given = flags.passwordStdin ? await readPassword(terminal.stdin) : undefined;
-  const password = given ?? randomBytes(18).toString('base64url');
+  const password = given ?? randomBytes(16).toString('hex');
   const text = await readUsers(file);
   const known = parse(text, file).has(name);
   await write(file, withUser(text, name, await hashPassword(password)));

@@ -163,17 +163,19 @@ test('a thread that dies rejects what waits and says so once', async () => {
   // A bound on the thread's heap that the last write runs into.
   const script = `const { openSqlite } = await import(${JSON.stringify(module)});
     const store = await openSqlite({ directory: ${JSON.stringify(folder.path)}, mode: 'serve', onDeath(e) { console.log('death', e.kind); process.exitCode = 7; } });
-    const edges = Array.from({ length: 3e6 }, (_, n) => ({ kind: 'layer', digest: 'sha256:' + n + 'x'.repeat(60), required: false }));
+    const edges = Array.from({ length: 1e6 }, (_, n) => ({ kind: 'layer', digest: 'sha256:' + n + 'x'.repeat(60), required: false }));
     const by = { name: 'x', now: 1 };
     await store.putManifest({ repository: 'r', digest: 'd', mediaType: 'm', bytes: Buffer.from('x'), edges, tags: [], by })
       .then((r) => console.log('resolved', r.outcome), (e) => console.log('rejected', e.kind));
     await store.deleteTag('r', 't', by).catch((e) => console.log('later', e.kind));`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const [code] = (await once(child, 'exit')) as [number];
+  const [code] = (await once(child, 'close')) as [number];
   assert.deepEqual(said.trim().split('\n').sort(), ['death io', 'later closed', 'rejected io']);
   assert.equal(code, 7);
   await folder.remove();

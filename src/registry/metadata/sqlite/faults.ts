@@ -45,9 +45,11 @@ export function errorOf(fault: Fault, cause?: unknown): Error {
   return fault.kind === 'bug' ? new Error(fault.message, options) : new StoreError(fault.kind, fault.message, options);
 }
 
-/** Turns what SQLite throws into a StoreError. */
+/** Turns what SQLite throws into a StoreError; a bug stays what it is. */
 export function storeError(error: unknown): Error {
-  return error instanceof StoreError ? error : errorOf(faultOf(error), error);
+  if (error instanceof StoreError) return error;
+  const fault = faultOf(error);
+  return fault.kind === 'bug' && error instanceof Error ? error : errorOf(fault, error);
 }
 
 export function closed(): StoreError {

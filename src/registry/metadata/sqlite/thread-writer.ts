@@ -7,8 +7,10 @@ import type { Arguments, OperationName, Result } from './writes/operations.ts';
 
 /** Commands that may wait for the disk at once; past it the store says that it is busy instead of filling the memory. */
 const MOST_WAITING = 10_000;
-/** Bytes of manifests that may wait. */
-const MOST_WAITING_BYTES = 64 * 1024 * 1024;
+/** Bytes of manifests and their edges that may wait: the thread must not run out of memory, whatever clients push at once. */
+const MOST_WAITING_BYTES = 32 * 1024 * 1024;
+/** What an edge costs in the thread, bytes. */
+const EDGE_BYTES = 256;
 
 /** What the thread sends: that it is ready, that it could not start, or replies. */
 export type FromThread = { readonly ready: true } | { readonly failed: Fault } | { readonly replies: readonly Reply[] };
@@ -42,7 +44,8 @@ export class ThreadWriter implements Writer {
     const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
       workerData,
       name: 'metadata writer',
-      resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 },
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 },
     });
     await started(worker);
     return new ThreadWriter(worker, onDeath);
@@ -64,13 +67,17 @@ export class ThreadWriter implements Writer {
   execute<Name extends OperationName>(name: Name, data: Arguments<Name>): Promise<Result<Name>> {
     if (this.#state !== 'open') return Promise.reject(closed());
     const bytes = bytesOf(data);
-    if (this.#waiting.size >= MOST_WAITING || this.#waitingBytes + bytes > MOST_WAITING_BYTES)
+    if (this.#waiting.size > 0 && this.#isTooMuch(bytes))
       return Promise.reject(new StoreError('busy', 'too many writes wait for the disk; try again in a second'));
     const id = this.#next++;
     if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
     this.#outbox.push({ id, name, data });
     this.#waitingBytes += bytes;
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, bytes }));
+  }
+
+  #isTooMuch(bytes: number): boolean {
+    return this.#waiting.size >= MOST_WAITING || this.#waitingBytes + bytes > MOST_WAITING_BYTES;
   }
 
   async close(): Promise<void> {
@@ -120,7 +127,9 @@ export class ThreadWriter implements Writer {
 }
 
 function bytesOf(data: object): number {
-  return 'bytes' in data && data.bytes instanceof Uint8Array ? data.bytes.byteLength : 0;
+  const bytes = 'bytes' in data && data.bytes instanceof Uint8Array ? data.bytes.byteLength : 0;
+  const edges = 'edges' in data && Array.isArray(data.edges) ? data.edges.length : 0;
+  return bytes + edges * EDGE_BYTES;
 }
 
 function started(worker: Worker): Promise<void> {

@@ -9,12 +9,17 @@ const closeFile = promisify(close);
 const MOST_IDLE = 128;
 /** For how long, milliseconds. */
 const IDLE = 5_000;
+/** The whole content of a file up to this size (bytes) is kept while it is open, up to a bound over all: such are image configurations. */
+const SMALL = 64 * 1024;
+const MOST_CONTENT = 4 * 1024 * 1024;
 
 /** An open file that readers share. Plain descriptors: a FileHandle that somebody forgot would end the process. */
 export class OpenFile {
   readonly key: string;
   readonly fd: number;
   readonly size: number;
+  /** All the bytes, of a small file that is read often. */
+  content: Buffer | undefined;
   readers = 0;
   idleSince = 0;
   /** Removed or replaced: closed as soon as nobody reads. */
@@ -31,6 +36,7 @@ export class OpenFile {
 export class OpenFiles {
   #known = new Map<string, OpenFile>();
   #idle = new Set<OpenFile>();
+  #contentBytes = 0;
   #sweeper: NodeJS.Timeout;
 
   constructor() {
@@ -55,12 +61,26 @@ export class OpenFiles {
     if (this.#idle.size > MOST_IDLE) this.#sweep(Number.NEGATIVE_INFINITY);
   }
 
+  /** Whether the content of this file may be kept. */
+  mayKeep(file: OpenFile): boolean {
+    return file.size <= SMALL && !file.stale && this.#contentBytes + file.size <= MOST_CONTENT;
+  }
+
+  /** Keeps the content for the next readers; nobody may change it. */
+  keep(file: OpenFile, content: Buffer): void {
+    if (file.content !== undefined || !this.mayKeep(file)) return;
+    file.content = content;
+    this.#contentBytes += content.byteLength;
+  }
+
   /** The bytes under a key are removed: who asks for it again finds out. */
   forget(key: string): void {
     const file = this.#known.get(key);
     if (file === undefined) return;
     this.#known.delete(key);
     file.stale = true;
+    this.#contentBytes -= file.content?.byteLength ?? 0;
+    file.content = undefined;
     if (this.#idle.delete(file)) close(file.fd, () => undefined);
   }
 

@@ -31,6 +31,23 @@ export class FileReader implements BlobReader {
   }
 
   async send(sink: Writable, start: number, end: number): Promise<void> {
+    const content = this.#file.content ?? (await this.#loadSmall());
+    if (content === undefined) return this.#sendParts(sink, start, end);
+    await write(sink, content.subarray(start, end + 1));
+  }
+
+  /** All of a small file, to be kept, or undefined where it is not small enough or there is no room. */
+  async #loadSmall(): Promise<Buffer | undefined> {
+    const file = this.#file;
+    if (!this.#files.mayKeep(file)) return undefined;
+    const content = Buffer.allocUnsafeSlow(file.size);
+    const length = await readAt(file.fd, content, file.size, 0).catch(() => -1);
+    if (length !== file.size) return undefined;
+    this.#files.keep(file, content);
+    return content;
+  }
+
+  async #sendParts(sink: Writable, start: number, end: number): Promise<void> {
     const { large, small, lane } = this.#buffers;
     // Small at first, so that a client that reads nothing holds little.
     let slow = true;
@@ -68,6 +85,27 @@ export class FileReader implements BlobReader {
       throw storageError(error, `reading ${key}`);
     }
   }
+}
+
+/** Writes bytes that nobody will change: they need not be waited for, only the sink's failure and its back-pressure. */
+function write(sink: Writable, bytes: Buffer): Promise<void> | void {
+  if (sink.destroyed) throw gone();
+  if (bytes.byteLength === 0 || sink.write(bytes)) return;
+  return drained(sink);
+}
+
+function drained(sink: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const drain = () => {
+      sink.off('close', close);
+      resolve();
+    };
+    const close = () => {
+      sink.off('drain', drain);
+      reject(gone());
+    };
+    sink.once('drain', drain).once('close', close);
+  });
 }
 
 function readAt(fd: number, buffer: Buffer, length: number, position: number): Promise<number> {

@@ -31,7 +31,7 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY src/ src/
-COPY build/bundle.ts build/prebuilt-addons.ts build/
+COPY build/ build/
 RUN npm run bundle
 
 FROM base

@@ -10,6 +10,7 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:f
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { namedExports } from './named-exports.ts';
 import { prebuiltAddons } from './prebuilt-addons.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -55,7 +56,7 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     },
     metafile: true,
     logLevel: 'warning',
-    plugins: [rewriteFileUrls(named), prebuiltAddons(folder)],
+    plugins: [rewriteFileUrls(named), prebuiltAddons(folder), namedExports()],
   });
   for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
   return { folder, files: sizes(metafile), metafile };

@@ -19,14 +19,7 @@ import { bundle } from './bundle.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NAME = 'localhost/ne-registry';
 /** What the image is made of. The tag follows from it: the same sources give the same tag, others another. */
-const INGREDIENTS = [
-  'src',
-  'Dockerfile',
-  'build/bundle.ts',
-  'build/prebuilt-addons.ts',
-  'package.json',
-  'package-lock.json',
-];
+const INGREDIENTS = ['src', 'build', 'Dockerfile', 'package.json', 'package-lock.json'];
 const ARCHIVES_KEPT = 4;
 
 export interface ProjectImage {

@@ -13,7 +13,7 @@ import { helloImage } from './cluster/images.ts';
 import { HELM } from './cluster/programs.ts';
 import { goTool } from './cluster/tools.ts';
 
-const CLUSTER = 3;
+const CLUSTER = 6;
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Every `$ …` line of the page's console blocks, in order. */

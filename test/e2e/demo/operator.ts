@@ -37,7 +37,8 @@ async function runningImage(on: Target): Promise<string | undefined> {
 /** Installs or upgrades the chart, unless what it would install is what is there. Gives whether it did anything. */
 export async function installChart(on: Target, image: string): Promise<boolean> {
   const values = ['--set-string', imageValues(image)];
-  const wanted = await on.helm(['template', RELEASE, CHART, '--namespace', NAMESPACE, '--is-upgrade', ...values]);
+  const version = ['--kube-version', await kubernetesVersion(on)];
+  const wanted = await on.helm(['template', RELEASE, CHART, '--namespace', NAMESPACE, ...version, ...values]);
   if (wanted.code !== 0) throw new Obstacle(`helm template: ${wanted.stderr.trim()}`);
   const status = await on.helm(['status', RELEASE, '--namespace', NAMESPACE, '-o', 'json']);
   const deployed = status.code === 0 && JSON.parse(status.stdout).info.status === 'deployed';
@@ -47,6 +48,12 @@ export async function installChart(on: Target, image: string): Promise<boolean> 
   const installed = await on.helm(args);
   if (installed.code !== 0) throw new Obstacle(`helm upgrade --install: ${installed.stderr.trim()}`);
   return true;
+}
+
+/** `helm template` does not ask the cluster, and takes an old version for granted. */
+async function kubernetesVersion(on: Target): Promise<string> {
+  const said = JSON.parse(await kubectl(on, ['version', '-o', 'json'])) as { serverVersion: { gitVersion: string } };
+  return said.serverVersion.gitVersion;
 }
 
 /** `repository:tag` or `repository@digest` as the chart's values. */

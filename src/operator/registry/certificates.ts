@@ -12,6 +12,9 @@ import { complaint, covers, inspect, signedBy } from './tls/inspect.ts';
 import { issueServerCertificate } from './tls/issue.ts';
 import { leafLife, leafReason, validity } from './tls/rotation.ts';
 
+/** What a client asks for that comes through `kubectl port-forward` or a port that a local cluster maps. */
+const forwarded = ['localhost', '127.0.0.1', '::1'];
+
 export interface Served {
   /** The certificate chain that the pod serves, PEM. */
   readonly certificate: string;
@@ -110,7 +113,7 @@ async function serverCertificate(
   live: Secret | undefined,
   news: string[],
 ): Promise<Record<string, string>> {
-  const names = [...publicNames(site), ...serviceNames(site.name, site.namespace), ...nodeAddresses];
+  const names = [...publicNames(site), ...serviceNames(site.name, site.namespace), ...forwarded, ...nodeAddresses];
   const { 'tls.crt': certificate = '', 'tls.key': key = '' } = decode(live);
   const facts = complaint(certificate, key, now) === undefined ? inspect(certificate) : undefined;
   const reason = leafReason(

@@ -40,13 +40,20 @@ export function podsOf(view: View, site: Site, component: 'registry' | 'node-acc
 }
 
 /**
- * Addresses under which nodes are reached, sorted. Where nodes may not be read, those of the nodes that run an agent.
+ * Addresses under which the registry is reached through nodes, sorted; none where no node port leads to it. Where nodes
+ * may not be read, those of the nodes that run an agent.
  */
 export function nodeAddresses(view: View, site: Site): string[] {
-  if (!site.configuresNodes) return [];
+  const type = site.spec.expose?.service?.type ?? 'ClusterIP';
+  if (!site.configuresNodes && type === 'ClusterIP') return [];
   const addresses =
-    view.nodes?.list().flatMap(({ status }) => {
-      return (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
-    }) ?? podsOf(view, site, 'node-access').flatMap(({ status }) => (status?.hostIP ? [status.hostIP] : []));
+    view.nodes?.list().flatMap(addressesOf) ??
+    podsOf(view, site, 'node-access').flatMap(({ status }) => (status?.hostIP ? [status.hostIP] : []));
   return [...new Set(addresses)].sort();
+}
+
+function addressesOf({ status }: Node): string[] {
+  return (status?.addresses ?? [])
+    .filter(({ type }) => type === 'InternalIP' || type === 'ExternalIP')
+    .map(({ address }) => address);
 }

@@ -93,7 +93,8 @@ export class Wire {
       const stop = () => outgoing.destroy(cancelled(request.signal));
       request.signal.addEventListener('abort', stop, { once: true });
       outgoing.once('close', () => request.signal.removeEventListener('abort', stop));
-      outgoing.on('error', (error) => reject(connectionFault(error, request.url)));
+      const failure = bodyFailure(outgoing, request.body);
+      outgoing.on('error', (error) => reject(failure.error ?? connectionFault(error, request.url)));
       outgoing.once('response', (incoming) => {
         const early =
           request.body instanceof Readable && !outgoing.writableFinished && (incoming.statusCode ?? 0) >= 300;
@@ -197,11 +198,22 @@ function answerOf(incoming: IncomingMessage, body: Readable, url: URL): Answer {
 
 function sendBody(outgoing: ClientRequest, body: Readable | Buffer | undefined): void {
   if (body instanceof Readable) {
-    // A failure of the body destroys the request with that error, which is where it is reported.
+    // A failure of either side ends the other, and is reported by the request's error: see bodyFailure.
     pipeline(body, outgoing).catch(() => {});
     return;
   }
   outgoing.end(body);
+}
+
+/** Notes the body's own failure. pipeline aborts the request for it, which alone would look like a cut connection. */
+function bodyFailure(outgoing: ClientRequest, body: Readable | Buffer | undefined): { error?: Error } {
+  const failure: { error?: Error } = {};
+  if (body instanceof Readable) {
+    body.once('error', (error) => {
+      if (!outgoing.destroyed) failure.error = error;
+    });
+  }
+  return failure;
 }
 
 async function takeEarlyAnswer(incoming: IncomingMessage): Promise<Buffer> {

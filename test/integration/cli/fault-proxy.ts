@@ -63,7 +63,7 @@ function forward(
   onward.on('response', (answer) => {
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.on('error', () => outgoing.destroy());
-    void sendAnswer(answer, outgoing, fault);
+    sendAnswer(answer, outgoing, fault).catch(() => outgoing.destroy());
   });
   if (fault !== undefined && 'cutRequestAfter' in fault) cutRequest(incoming, onward, fault.cutRequestAfter);
   else incoming.pipe(onward);

@@ -21,17 +21,14 @@ const retry = { attempts: 4, baseMs: 10, capMs: 50, maxRetryAfterMs: 5000 };
 
 interface Registry extends Peer {
   readonly login?: { readonly username: string; readonly password: string };
-  /** Whether an upload that was cut in the middle of a request goes on there. */
-  readonly resumes: boolean;
 }
 
 const registries: Record<string, () => Promise<Registry>> = {
-  // Its upload state names the offset, so that a cut PATCH makes the session useless: the upload starts again.
-  distribution: async () => ({ ...(await startDistribution()), resumes: false }),
+  distribution: async () => await startDistribution(),
   'ne-registry': async () => {
     const server = await startServer();
     const login = { username: server.user, password: server.password };
-    return { host: server.host, login, stop: server.discard, resumes: true };
+    return { host: server.host, login, stop: server.discard };
   },
 };
 
@@ -41,6 +38,7 @@ for (const [name, start] of Object.entries(registries)) {
     let scratch: string;
     let layout: string;
     let digest: string;
+    let large: string;
     const cleanups: (() => unknown)[] = [];
 
     before(async () => {
@@ -49,6 +47,7 @@ for (const [name, start] of Object.entries(registries)) {
       const sample = new SampleLayout(join(scratch, 'layout'));
       const image = await sample.image([layerBytes, 1000]);
       digest = image.digest;
+      large = image.layers[0]?.digest as string;
       sample.add(image, 'x');
       layout = await sample.finish();
       await push('good/app', undefined);
@@ -117,20 +116,20 @@ for (const [name, start] of Object.entries(registries)) {
 
     it('goes on reading where the line was cut', async () => {
       const proxy = await through(
-        first(3, (request) => request.method === 'GET' && isLayer(request), { cutAnswerAfter: 1_500_000 }),
+        first(3, ({ method, url = '' }) => method === 'GET' && url.includes(large), { cutAnswerAfter: 1_500_000 }),
       );
       await pull(proxy);
       const ranges = proxy.requests.filter((line) => / bytes=[1-9]\d*-$/.test(line));
-      assert.ok(ranges.length >= 2, proxy.requests.join('\n'));
+      assert.equal(ranges.length, 3, proxy.requests.join('\n'));
     });
 
-    it('finishes an upload that was cut, and resumes it where the registry can', async () => {
+    it('goes on uploading where the line was cut', async () => {
       const proxy = await through(first(2, ({ method }) => method === 'PATCH', { cutRequestAfter: 2_000_000 }));
       const result = await push('cut/app', proxy);
       assert.deepEqual([await tagOf('cut/app'), result.digest], [digest, digest]);
       assert.ok(proxy.requests.filter((line) => line.startsWith('PATCH')).length >= 3);
-      const resumed = proxy.requests.some((line) => /^PATCH .* [1-9]\d*-\d+$/.test(line));
-      assert.equal(resumed, registry.resumes, proxy.requests.join('\n'));
+      const resumed = proxy.requests.filter((line) => /^PATCH .* [1-9]\d*-\d+$/.test(line));
+      assert.equal(resumed.length, 2, proxy.requests.join('\n'));
     });
 
     it('survives that only the answer to the last request of an upload is lost', async () => {

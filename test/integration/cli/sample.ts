@@ -34,7 +34,11 @@ export class SampleLayout {
   }
 
   /** An image with layers of the given sizes, of random bytes. */
-  async image(layerSizes: readonly number[], more: object = {}, architecture = 'amd64'): Promise<SampleDescriptor> {
+  async image(
+    layerSizes: readonly number[],
+    more: object = {},
+    architecture = 'amd64',
+  ): Promise<SampleDescriptor & { layers: readonly SampleDescriptor[] }> {
     const layers: SampleDescriptor[] = [];
     for (const size of layerSizes) layers.push(await this.blob(randomBytes(size), types.layer));
     const config = {
@@ -42,22 +46,27 @@ export class SampleLayout {
       architecture,
       rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },
     };
+    const { subject, ...others } = more as { subject?: SampleDescriptor };
+    const about = subject && { mediaType: subject.mediaType, digest: subject.digest, size: subject.size };
     const manifest = {
       schemaVersion: 2,
       mediaType: types.manifest,
       config: await this.blob(Buffer.from(JSON.stringify(config)), types.config),
       layers,
-      ...more,
+      ...others,
+      ...(about && { subject: about }),
     };
-    return await this.blob(Buffer.from(JSON.stringify(manifest)), types.manifest);
+    const descriptor = await this.blob(Buffer.from(JSON.stringify(manifest)), types.manifest);
+    return { ...descriptor, layers };
   }
 
   async index(children: readonly SampleDescriptor[]): Promise<SampleDescriptor> {
-    const index = { schemaVersion: 2, mediaType: types.index, manifests: children };
+    const manifests = children.map(({ layers: _, ...child }) => child);
+    const index = { schemaVersion: 2, mediaType: types.index, manifests };
     return await this.blob(Buffer.from(JSON.stringify(index)), types.index);
   }
 
-  add(entry: SampleDescriptor, name?: string): void {
+  add({ layers: _, ...entry }: SampleDescriptor, name?: string): void {
     this.#entries.push(
       name === undefined ? entry : { ...entry, annotations: { 'org.opencontainers.image.ref.name': name } },
     );

@@ -4,7 +4,6 @@ import type { RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
-const RELOAD_PAUSE_MS = 10_000;
 
 /** Where the API server is and how to be let in. Takes from client-node the configuration and authentication alone. */
 export class Connection {
@@ -49,9 +48,9 @@ export class Connection {
     return options;
   }
 
-  /** Reads the configuration again, unless that was done in the last ten seconds. Tells whether it did. */
-  reload(): boolean {
-    if (Date.now() - this.#loadedAt < RELOAD_PAUSE_MS) return false;
+  /** Reads the configuration again, unless that was done in the last so many milliseconds. Tells whether it did. */
+  reload(pauseMs: number): boolean {
+    if (Date.now() - this.#loadedAt < pauseMs) return false;
     this.#loadedAt = Date.now();
     this.#config = this.#load();
     return true;

@@ -20,7 +20,7 @@ export function errorFromAnswer(message: IncomingMessage, body: string, asked: A
   const status = parseStatus(body);
   const header = Number.parseInt(message.headers['retry-after'] ?? '', 10);
   return errorFromStatus(
-    { code: message.statusCode ?? 0, ...status },
+    { ...status, code: message.statusCode ?? 0 },
     asked,
     Number.isNaN(header) ? status?.details?.retryAfterSeconds : header,
   );

@@ -14,6 +14,8 @@ export interface TransportOptions {
   timeoutMs?: number;
   /** How often to try again when the server says 429 or 503 with Retry-After; default 5. */
   retries?: number;
+  /** After how many milliseconds a 401 makes it read the configuration anew once more; default 10 s. */
+  reloadEveryMs?: number;
   /** Largest answer, in bytes; default 16 MiB. */
   maxBytes?: number;
 }
@@ -187,7 +189,8 @@ export class Transport {
   #waitBefore(error: unknown, call: Call, attempt: number): number | undefined {
     if (!(error instanceof KubeError) || call.signal?.aborted || attempt >= (this.#options.retries ?? 5))
       return undefined;
-    if (error.status === 401 && attempt === 0) return this.#connection.reload() ? 0 : undefined;
+    if (error.status === 401 && attempt === 0)
+      return this.#connection.reload(this.#options.reloadEveryMs ?? 10_000) ? 0 : undefined;
     // The server closed a kept connection just as we used it: nothing was done, and none but POST could do harm twice.
     if (error.reason === 'StaleConnection') return call.method === 'POST' ? undefined : 0;
     if (error.status !== 429 && error.status !== 503) return undefined;

@@ -1,7 +1,8 @@
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { RequestListener, Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
+import { createHttpServer, https } from '../platform/node-http.ts';
 import type { TlsMaterial } from './settings.ts';
 
 export interface ListenerOptions {
@@ -30,7 +31,7 @@ export class Listener {
     // No bound on the time of a whole request: a layer over a slow line may take an hour. Silence is bounded.
     const common = { requestTimeout: 0, headersTimeout: timeouts.headers, keepAliveTimeout: timeouts.keepAlive };
     this.#server =
-      tls === undefined ? createHttpServer(common, handle) : createHttpsServer({ ...common, ...tls }, handle);
+      tls === undefined ? createHttpServer(common, handle) : https().createServer({ ...common, ...tls }, handle);
     this.#server.timeout = timeouts.idle;
     this.#server.maxConnections = mostConnections;
     this.#server.on('connection', (socket: Socket) => this.#count(socket));

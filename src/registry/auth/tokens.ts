@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Grant } from './contract.ts';
 import { Memory } from './memory.ts';
 import type { SigningKey, VerificationKey } from './signing-key.ts';

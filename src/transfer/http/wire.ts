@@ -241,7 +241,9 @@ function outwardLookup(url: URL): LookupFunction {
       const addresses = Array.isArray(address)
         ? (address as LookupAddress[]).map((entry) => entry.address)
         : [address as string];
-      if (addresses.some(isInward)) return callback(inwardRefused(url), '', 0);
+      // A proxy may well be on this machine; it is the user's choice and not the server's.
+      const named = hostname.toLowerCase() === hostnameOf(url.host);
+      if (named && addresses.some(isInward)) return callback(inwardRefused(url), '', 0);
       callback(null, address as string, family);
     });
   };

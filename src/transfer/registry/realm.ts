@@ -30,7 +30,7 @@ export function credentialsForRealm({ registry, verified, realm, realmHasCredent
 
   const inward = isLoopback(realm.host) || isInward(hostnameOf(realm.host));
   if (inward) return isLoopback(registry.host) && !downgrade ? 'registry' : 'refuse';
-  if (realmHasCredentials && !downgrade) return 'realm';
+  if (realmHasCredentials && realm.protocol === 'https:') return 'realm';
   return verified && registry.protocol === 'https:' && realm.protocol === 'https:' ? 'registry' : 'nobody';
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { truncateSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -49,9 +50,12 @@ describe('an image in a file', () => {
   it('is pushed from an OCI archive, plain or compressed', async () => {
     const file = join(scratch, 'oci.tar');
     skopeo(`oci-archive:${file}:x`);
-    assert.equal((await pushed(file, 'oci')).digest, image.digest);
+    // skopeo compresses the layers on its way into an archive, so the digest is the archive's own.
+    const raw = execFileSync('skopeo', ['inspect', '--raw', `oci-archive:${file}:x`]);
+    const digest = `sha256:${createHash('sha256').update(raw).digest('hex')}`;
+    assert.equal((await pushed(file, 'oci')).digest, digest);
     execFileSync('gzip', ['-k', file]);
-    assert.equal((await pushed(`${file}.gz`, 'gz')).digest, image.digest);
+    assert.equal((await pushed(`${file}.gz`, 'gz')).digest, digest);
   });
 
   it('is pushed from a docker-archive, whose links lead to layers, always with the same digest', async () => {

@@ -32,6 +32,14 @@ const rows: readonly Row[] = [
     own: true,
     answer: 'realm',
   },
+  // Even that is not said over a line that anybody reads.
+  {
+    registry: 'http://r.example.com',
+    realm: 'http://auth.example.com/token',
+    verified: false,
+    own: true,
+    answer: 'nobody',
+  },
   // Never into the machine or to cloud metadata.
   { registry: 'https://r.example.com', realm: 'https://169.254.169.254/token', answer: 'refuse' },
   { registry: 'https://r.example.com', realm: 'https://localhost/token', own: true, answer: 'refuse' },

@@ -33,7 +33,7 @@ async function up(): Promise<void> {
   if (installed && !on.own) await nodesReadHostFiles(on, operator.NAMESPACE, image);
   const applied = await registry.applySample(on);
   say(applied ? 'Applied config/samples/registry.yaml' : 'config/samples/registry.yaml is applied');
-  const ready = await registry.registryIsReady(on, (line) => say(`  ${line}`));
+  const ready = await registry.registryIsReady(on, image, (line) => say(`  ${line}`));
   say(`The Registry is Ready: ${ready.status?.url}`);
   await useIt(on, ready);
 }

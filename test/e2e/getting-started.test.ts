@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { projectImage } from '../../build/image.ts';
+import { type ProjectImage, projectImage } from '../../build/image.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { run } from './cluster/command.ts';
 import { up } from './cluster/engine.ts';
@@ -24,11 +24,13 @@ export function commandsOf(page: string): string[] {
 
 describe('docs/getting-started.md', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
   let cluster: Cluster;
+  let image: ProjectImage;
   let folder: string;
 
   before(async () => {
     cluster = await up(CLUSTER);
-    await cluster.loadImage((await projectImage()).archive);
+    image = await projectImage();
+    await cluster.loadImage(image.archive);
     folder = await mkdtemp(join(tmpdir(), 'ne-guide-'));
     // The page is read in a checkout; what it writes (ca.crt) must not end up in this one.
     for (const name of ['charts', 'config', 'bin', 'node_modules', 'package.json', 'src']) {
@@ -51,7 +53,7 @@ describe('docs/getting-started.md', { skip: process.getuid?.() === 0 ? false : '
         PATH: path.join(delimiter),
         KUBECONFIG: cluster.kubeconfig,
         DOCKER_CONFIG: join(folder, 'docker'),
-        IMAGE: (await projectImage()).reference,
+        IMAGE: image.reference,
         REGISTRY: `${cluster.nodeIP}:30500`,
         ARCHIVE: (await helloImage()).archive,
       },

@@ -45,18 +45,17 @@ export async function applySample(on: Target): Promise<boolean> {
 }
 
 /**
- * Waits until the Registry is Ready and tells `say` each new message of its condition meanwhile. An Obstacle has the
- * last message.
+ * Waits until the Registry is Ready and its pods run `image`, and tells `say` each new message of its condition
+ * meanwhile. An Obstacle has the last message.
  */
-export async function registryIsReady(on: Target, say: (line: string) => void): Promise<Registry> {
+export async function registryIsReady(on: Target, image: string, say: (line: string) => void): Promise<Registry> {
   const { metadata } = (await sample()).registry;
   let last = '';
   const ready = await eventually(180, async () => {
     const registry = await read<Registry>(on, `registries.ne-registry.io/${metadata.name}`, metadata.namespace);
-    const condition = registry?.status?.conditions?.find(({ type }) => type === 'Ready');
+    if (registry !== undefined && isReady(registry) && (await runsImage(on, registry, image))) return registry;
+    const condition = readyCondition(registry);
     const said = condition === undefined ? 'waits for the operator' : `${condition.reason}: ${condition.message}`;
-    const current = registry?.status?.observedGeneration === registry?.metadata.generation;
-    if (registry !== undefined && current && condition?.status === 'True') return registry;
     if (said !== last) say(said);
     last = said;
     return undefined;
@@ -64,6 +63,30 @@ export async function registryIsReady(on: Target, say: (line: string) => void): 
   if (ready !== undefined) return ready;
   const events = await on.kubectl(['get', 'events', '-n', metadata.namespace, '--sort-by=.lastTimestamp']);
   throw new Obstacle(`The Registry is not Ready after three minutes: ${last}\n${events.stdout}`);
+}
+
+function readyCondition(registry: Registry | undefined): Condition | undefined {
+  return registry?.status?.conditions?.find(({ type }) => type === 'Ready');
+}
+
+function isReady(registry: Registry): boolean {
+  const current = registry.status?.observedGeneration === registry.metadata.generation;
+  return current && readyCondition(registry)?.status === 'True';
+}
+
+/** A new operator brings a new image, and until it has looked at the Registry the status is still the old one's. */
+async function runsImage(on: Target, { metadata }: Registry, image: string): Promise<boolean> {
+  interface Workload {
+    spec: { replicas: number; template: { spec: { containers: { image: string }[] } } };
+    status?: { updatedReplicas?: number; readyReplicas?: number };
+  }
+  const workload = await read<Workload>(on, `statefulsets.apps/${metadata.name}`, metadata.namespace);
+  const { spec, status } = workload ?? {};
+  return (
+    spec?.template.spec.containers[0]?.image === image &&
+    status?.updatedReplicas === spec.replicas &&
+    status.readyReplicas === spec.replicas
+  );
 }
 
 /** The first administrator, from the Secret that the status names. */

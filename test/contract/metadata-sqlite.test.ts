@@ -2,6 +2,7 @@ import { openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
 import { temporaryFolder } from './fixtures.ts';
 import { type MetadataFixture, metadataContract } from './metadata.contract.ts';
 import { metadataBlobContract } from './metadata-blobs.contract.ts';
+import { metadataListContract } from './metadata-lists.contract.ts';
 import { metadataModelContract } from './metadata-model.contract.ts';
 
 function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
@@ -17,6 +18,7 @@ function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
 
 metadataContract('SQLite', open('serve'));
 metadataBlobContract('SQLite', open('serve'));
+metadataListContract('SQLite', open('serve'));
 metadataContract('SQLite in process', open('offline'));
-metadataModelContract('SQLite', open('serve'), 25);
-metadataModelContract('SQLite in process', open('offline'), 60);
+metadataModelContract('SQLite', open('serve'), 15);
+metadataModelContract('SQLite in process', open('offline'), 40);

@@ -1,7 +1,7 @@
 import type { BlobRow, ManifestRow } from '../store.ts';
 
 /** Bytes the cache may hold, its own bookkeeping included. */
-const MOST_BYTES = 8 * 1024 * 1024;
+const MOST_BYTES = 4 * 1024 * 1024;
 /** A larger manifest is read again each time. */
 const LARGEST = 64 * 1024;
 /** What an entry costs beside the manifest's bytes: key, row, map slot. */

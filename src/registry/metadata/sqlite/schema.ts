@@ -56,7 +56,7 @@ CREATE TABLE tags (
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (repository_id, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX tags_by_manifest ON tags (manifest_id);
+CREATE INDEX tags_by_manifest ON tags (manifest_id, name);
 
 CREATE TABLE tag_tombstones (
   repository_id INTEGER NOT NULL REFERENCES repositories (id),

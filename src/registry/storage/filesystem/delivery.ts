@@ -27,8 +27,7 @@ export function deliver(
       clearTimeout(timer);
       sink.off('close', closed);
       if (held !== undefined) lane.leave(held);
-      else if (error || keepsBytes(sink)) lent.pool.discard();
-      else lent.pool.give(lent.buffer);
+      giveBack(lent, { free: !error && !keepsBytes(sink), replaced: held !== undefined });
       if (error) reject(error);
       else resolve(performance.now() - since);
     };
@@ -43,7 +42,7 @@ export function deliver(
         const slow = { bytes: lent.buffer.byteLength, since, drop };
         if (lane.admit(slow)) {
           held = slow;
-          lent.pool.discard();
+          lent.pool.replace();
         }
       }
       timer.refresh();
@@ -53,6 +52,14 @@ export function deliver(
     sink.once('close', closed);
     sink.write(lent.buffer.subarray(0, lent.length), settle);
   });
+}
+
+/** A buffer that somebody might still read from is left to the garbage collector. */
+function giveBack(lent: { buffer: Buffer; pool: BufferPool }, is: { free: boolean; replaced: boolean }): void {
+  const { buffer, pool } = lent;
+  if (is.free && is.replaced) pool.takeBack(buffer);
+  else if (is.free) pool.give(buffer);
+  else if (!is.replaced) pool.replace();
 }
 
 /** A Transform calls back when it has passed the bytes on, not when they are gone; sockets and responses keep none. */

@@ -11,7 +11,7 @@ const MOST_IDLE = 128;
 const IDLE = 5_000;
 /** The whole content of a file up to this size (bytes) is kept while it is open, up to a bound over all: such are image configurations. */
 const SMALL = 64 * 1024;
-const MOST_CONTENT = 4 * 1024 * 1024;
+const MOST_CONTENT = 2 * 1024 * 1024;
 
 /** An open file that readers share. Plain descriptors: a FileHandle that somebody forgot would end the process. */
 export class OpenFile {

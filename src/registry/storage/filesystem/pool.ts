@@ -1,6 +1,3 @@
-/** Bytes of one pooled buffer. */
-export const BUFFER = 1024 * 1024;
-
 /**
  * A bounded number of buffers for all the clients there are: who finds none waits his turn, so memory does not grow with clients.
  */
@@ -36,10 +33,17 @@ export class BufferPool {
     else this.#free.push(buffer);
   }
 
-  /** Instead of `give` where somebody might still read from the buffer: it is left to the garbage collector. */
-  discard(): void {
+  /** Instead of `give` where the buffer is not free (yet): another may be made in its place. */
+  replace(): void {
     const next = this.#waiting.shift();
     if (next !== undefined) next(Buffer.allocUnsafeSlow(this.size));
     else this.#made -= 1;
+  }
+
+  /** Takes a buffer back that was replaced, where there is room for it. */
+  takeBack(buffer: Buffer): void {
+    if (this.#made >= this.#most) return;
+    this.#made += 1;
+    this.give(buffer);
   }
 }

@@ -5,13 +5,13 @@ import type { BlobReader } from '../store.ts';
 import { deliver, gone, PATIENCE } from './delivery.ts';
 import { storageError } from './faults.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
-import { BUFFER, BufferPool } from './pool.ts';
+import { BufferPool } from './pool.ts';
 import { SlowLane } from './slow-lane.ts';
 
-/** The memory that all readers of a store share: 12 MiB, 4 MiB for what is small or slow, and the slow lane's bound. */
+/** The memory that all readers of a store share: 6 MiB, 2 MiB for what is small or slow, and the slow lane's bound. */
 export class Buffers {
-  readonly large = new BufferPool(BUFFER, 12);
-  readonly small = new BufferPool(64 * 1024, 64);
+  readonly large = new BufferPool(512 * 1024, 12);
+  readonly small = new BufferPool(64 * 1024, 32);
   readonly lane = new SlowLane();
 }
 
@@ -81,7 +81,7 @@ export class FileReader implements BlobReader {
       const message = `${key} ends at ${position}, before the bytes that were asked for; it is damaged`;
       throw new StoreError('corrupt', message);
     } catch (error) {
-      pool.discard();
+      pool.replace();
       throw storageError(error, `reading ${key}`);
     }
   }

@@ -1,5 +1,5 @@
 /** Bytes of buffers that clients may hold without taking them, beside the pools. */
-const MOST_BYTES = 24 * 1024 * 1024;
+const MOST_BYTES = 8 * 1024 * 1024;
 /** Past that, whoever held a buffer longest is dropped, if longer than this (milliseconds). */
 const GRACE = 5_000;
 

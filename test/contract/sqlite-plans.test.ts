@@ -1,0 +1,92 @@
+/** Every read and write is a look-up or a range of an index: no scan, no sort, whatever the size and the depth. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Connection, openForWriting } from '../../src/registry/metadata/sqlite/connection.ts';
+import { migrate } from '../../src/registry/metadata/sqlite/migrations.ts';
+import { databasePath } from '../../src/registry/metadata/sqlite/open.ts';
+import * as blobs from '../../src/registry/metadata/sqlite/reads/blobs.ts';
+import * as manifests from '../../src/registry/metadata/sqlite/reads/manifests.ts';
+import * as names from '../../src/registry/metadata/sqlite/reads/names.ts';
+import * as progress from '../../src/registry/metadata/sqlite/reads/progress.ts';
+import { operations } from '../../src/registry/metadata/sqlite/writes/operations.ts';
+import { by, digest, layer, manifest, temporaryFolder } from './fixtures.ts';
+
+/** Remembers every statement that it ran. */
+class Recorder extends Connection {
+  readonly statements = new Set<string>();
+
+  override get<T>(sql: string, ...values: Parameters<Connection['get']> extends [string, ...infer V] ? V : never) {
+    this.statements.add(sql);
+    return super.get<T>(sql, ...values);
+  }
+  override all<T>(sql: string, ...values: Parameters<Connection['all']> extends [string, ...infer V] ? V : never) {
+    this.statements.add(sql);
+    return super.all<T>(sql, ...values);
+  }
+  override run(sql: string, ...values: Parameters<Connection['run']> extends [string, ...infer V] ? V : never) {
+    this.statements.add(sql);
+    return super.run(sql, ...values);
+  }
+}
+
+function readAll(connection: Connection): void {
+  const [repository, some] = ['r', digest(1)];
+  for (const reference of [{ tag: 't' }, { digest: some }]) {
+    manifests.manifest(connection, repository, reference);
+    manifests.manifestBytes(connection, repository, reference);
+  }
+  for (const more of [{}, { artifactType: 'x' }])
+    manifests.referrers(connection, repository, some, { limit: 1, ...more });
+  manifests.manifests(connection, { last: { repository, digest: some }, limit: 1000 });
+  names.repositoryExists(connection, repository);
+  names.tags(connection, repository, { limit: 1 });
+  names.repositories(connection, { limit: 1 });
+  blobs.blob(connection, repository, some);
+  blobs.blobs(connection, { limit: 1 });
+  blobs.repositoriesWithBlob(connection, some, 1);
+  blobs.leasesToRenew(connection, [some], 1);
+  progress.upload(connection, 'u');
+  progress.staleUploads(connection, 1, 1);
+  progress.changes(connection, 0, 1);
+  progress.statistics(connection);
+}
+
+function writeAll(connection: Connection): void {
+  const [repository, blob, some] = ['r', digest(1), digest(2)];
+  const added = { repository, digest: blob, size: 1, key: 'k', uploadId: 'u', now: 1 };
+  operations.createUpload(connection, { id: 'u', repository, owner: 'o', startedAt: 1 });
+  operations.addBlob(connection, added);
+  operations.renewLease(connection, { digests: [blob], now: 1e9 });
+  operations.quarantineBlob(connection, { digest: blob, key: 'k', why: 'test', now: 1 });
+  operations.addBlob(connection, { ...added, key: 'k2' });
+  operations.mountBlob(connection, { repository: 's', from: repository, digest: blob, now: 1 });
+  const put = manifest({ repository, digest: some, edges: [layer(blob)], tags: ['t', 'v'] });
+  operations.putManifest(connection, put);
+  operations.putManifest(connection, { ...put, mediaType: 'other' });
+  operations.notePulls(connection, { pulls: [{ repository, digest: some, hour: 1 }] });
+  operations.deleteBlob(connection, { repository, digest: blob, now: 1 });
+  operations.deleteTag(connection, { repository, tag: 't', by: by(1) });
+  operations.deleteManifest(connection, { repository, digest: some, by: by(1) });
+  operations.deleteBlob(connection, { repository, digest: blob, now: 1 });
+  operations.deleteUpload(connection, { id: 'u' });
+}
+
+test('no statement scans a table or sorts', async () => {
+  const folder = await temporaryFolder();
+  const plain = openForWriting(databasePath(folder.path));
+  migrate(plain);
+  const recorder = new Recorder(plain.db);
+  writeAll(recorder);
+  readAll(recorder);
+  assert.ok(recorder.statements.size > 40, `${recorder.statements.size} statements`);
+  for (const sql of recorder.statements) {
+    const plan = plain.db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all()
+      .map(({ detail }) => String(detail));
+    const slow = plan.filter((step) => /SCAN|TEMP B-TREE/.test(step) && !/^SCAN (statistics|CONSTANT ROW)/.test(step));
+    assert.deepEqual(slow, [], `${sql}\n${plan.join('\n')}`);
+  }
+  plain.close();
+  await folder.remove();
+});

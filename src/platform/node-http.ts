@@ -4,7 +4,8 @@
  * memory after `import 'node:http'`, 45.6 MB after this. Types may be imported from `node:http` as usual.
  */
 const http = process.getBuiltinModule('node:http');
-const https = process.getBuiltinModule('node:https');
 
 export const { createServer: createHttpServer, request: httpRequest, get: httpGet, Agent: HttpAgent } = http;
-export const { createServer: createHttpsServer, request: httpsRequest, get: httpsGet, Agent: HttpsAgent } = https;
+
+/** `node:https`, loaded at the first call: TLS costs another 8 MB, and a registry behind a proxy has no use for it. */
+export const https = () => process.getBuiltinModule('node:https');

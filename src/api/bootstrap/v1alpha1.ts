@@ -3,7 +3,7 @@
  * It is the only thing that both programs know of each other, so it lives between them.
  * Unknown keys are errors: a setting that is not understood must never be ignored silently.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** `host:port`, `:port` or `[v6]:port`; port 0 lets the kernel choose. */
 const address = z

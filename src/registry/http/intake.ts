@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
+import { giveBack } from '../../platform/give-back.ts';
 
 /**
  * Takes whole bodies into memory, within a bound for one and a bound for all at once: a hundred clients that send the
@@ -20,22 +21,47 @@ export class Intake {
    * @throws Refusal SIZE_INVALID 413 past the limit, TOOMANYREQUESTS 429 where the bound for all is reached
    */
   async with<T>(request: IncomingMessage, limit: number, use: (body: Buffer) => Promise<T>): Promise<T> {
-    const announced = Number(request.headers['content-length'] ?? 0);
-    if (announced > limit) throw tooLarge(limit);
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const announced = request.headers['content-length'];
+    if (Number(announced ?? 0) > limit) throw tooLarge(limit);
+    const body = new Body(announced === undefined ? undefined : Number(announced));
+    let counted = 0;
     try {
       for await (const chunk of request as AsyncIterable<Buffer>) {
-        length += chunk.length;
+        counted += chunk.length;
         this.#held += chunk.length;
-        if (length > limit) throw tooLarge(limit);
+        if (body.length + chunk.length > limit) throw tooLarge(limit);
         if (this.#held > this.#total) throw busy();
-        chunks.push(chunk);
+        body.add(chunk);
       }
-      return await use(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, length));
+      return await use(body.bytes());
     } finally {
-      this.#held -= length;
+      this.#held -= counted;
     }
+  }
+}
+
+/** A body whose length was announced goes straight into one buffer of that size, without a second copy at the end. */
+class Body {
+  length = 0;
+  #whole: Buffer | undefined;
+  readonly #chunks: Buffer[] = [];
+
+  constructor(announced: number | undefined) {
+    this.#whole = announced === undefined ? undefined : Buffer.allocUnsafeSlow(announced);
+  }
+
+  add(chunk: Buffer): void {
+    this.length += chunk.length;
+    if (this.#whole === undefined) {
+      this.#chunks.push(chunk);
+      return;
+    }
+    chunk.copy(this.#whole, this.length - chunk.length);
+    giveBack(chunk);
+  }
+
+  bytes(): Buffer {
+    return this.#whole ?? Buffer.concat(this.#chunks, this.length);
   }
 }
 

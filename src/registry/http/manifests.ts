@@ -50,7 +50,8 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
       ...conditionsOf(exchange, rooms, target.repository),
       ...(manifest.subject && { subject: manifest.subject.digest }),
       ...(manifest.artifactType && { artifactType: manifest.artifactType }),
-      ...(manifest.annotations && { annotations: manifest.annotations }),
+      // Asked for in lists of referrers alone; everybody else reads the bytes.
+      ...(manifest.subject && manifest.annotations && { annotations: manifest.annotations }),
     });
     throwUnlessStored(result);
     reply(exchange, 201, {

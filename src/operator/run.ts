@@ -76,12 +76,18 @@ export async function runOperator(options: OperatorOptions): Promise<number> {
     () => undefined,
     (error: unknown) => error,
   );
+  let asked = false;
+  const stop = (): Promise<void> => {
+    asked = true;
+    return lead.stop();
+  };
   const stopped = onShutdown(log, [
-    { name: 'work and lease', run: () => lead.stop() },
+    { name: 'work and lease', run: stop },
     { name: 'management listener', run: () => management.close() },
   ]);
   const first = await Promise.race([stopped, ended]);
-  if (typeof first === 'number') return first;
+  // Leading ends before the rest of an orderly stop does.
+  if (asked || typeof first === 'number') return await stopped;
   const code = await Promise.race([stopped, lead.stop().then(() => undefined)]);
   if (code !== undefined) return code;
   throw new Fatal(`the operator no longer leads: ${messageOf(first ?? 'its work ended')}; it starts anew`);

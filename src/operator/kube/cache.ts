@@ -4,13 +4,15 @@ import { follow } from './follow.ts';
 import type { Log } from './log.ts';
 import { describeRef, type KindRef, type KubeObject, keyOf, refOf } from './object.ts';
 
-export interface CacheOptions extends KindRef {
+export interface CacheOptions<T extends KubeObject = KubeObject> extends KindRef {
   log: Log;
   /** Absent: cluster-wide. */
   namespaces?: readonly string[];
   labelSelector?: string;
   /** Seconds between full lists that catch whatever a watch may have missed; default 600, jittered. */
   relistSeconds?: number;
+  /** What to keep of an object, for example a Node without its images; the whole by default. */
+  keep?: (object: T) => T;
 }
 
 /** Called with the object now known and the one known before. */
@@ -41,7 +43,7 @@ export interface Cached<T extends KubeObject = KubeObject> {
  */
 export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
   readonly #client: ListWatch;
-  readonly #options: CacheOptions;
+  readonly #options: CacheOptions<T>;
   readonly #objects = new Map<string, T>();
   readonly #changed = new Set<ChangeHandler<T>>();
   readonly #deleted = new Set<DeleteHandler<T>>();
@@ -49,7 +51,7 @@ export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
   readonly #firstList = Promise.withResolvers<void>();
   #running: Promise<unknown> | undefined;
 
-  constructor(client: ListWatch, options: CacheOptions) {
+  constructor(client: ListWatch, options: CacheOptions<T>) {
     this.#client = client;
     this.#options = options;
     // Whoever waits hears of it; nobody has to.
@@ -121,7 +123,7 @@ export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     const previous = this.#objects.get(key);
     if (previous !== undefined && previous.metadata.resourceVersion === object.metadata.resourceVersion) return;
-    const kept = withOurFieldsOnly(object);
+    const kept = withOurFieldsOnly(this.#options.keep?.(object) ?? object);
     this.#objects.set(key, kept);
     for (const handler of this.#changed) this.#tell(() => handler(kept, previous), kept);
   }

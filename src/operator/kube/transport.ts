@@ -67,7 +67,11 @@ export class Transport {
   /** Opens a GET whose answer has no end, and gives its chunks; `idleMs` without a byte is an error. */
   async *stream(path: string, idleMs: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
     const call: Call = { method: 'GET', path, signal };
-    const { message, cut } = await this.#open(call, AbortSignal.timeout(this.#timeoutMs()));
+    const tooSlow = AbortSignal.timeout(this.#timeoutMs());
+    const { message, cut } = await this.#open(
+      call,
+      signal === undefined ? tooSlow : AbortSignal.any([signal, tooSlow]),
+    );
     let why: Error | undefined;
     const cutBecause = (reason: string): void => {
       why = new Error(reason);
@@ -76,6 +80,8 @@ export class Transport {
     message.setTimeout(idleMs, () => cutBecause(`nothing heard for ${idleMs / 1000} s`));
     const aborted = (): void => cutBecause('stopped');
     signal?.addEventListener('abort', aborted, { once: true });
+    // It may have come while the answer did, and then there is no event any more.
+    if (signal?.aborted) aborted();
     try {
       if (isFailure(message)) throw errorFromAnswer(message, await this.#read(message, cut), call);
       yield* message as AsyncIterable<Buffer>;
@@ -104,6 +110,7 @@ export class Transport {
       const { message, cut } = await this.#open(call, deadline.signal);
       const cutNow = (): void => cut(deadline.signal.reason as Error);
       deadline.signal.addEventListener('abort', cutNow, { once: true });
+      if (deadline.signal.aborted) cutNow();
       const body = await this.#read(message, cut);
       if (isFailure(message)) throw errorFromAnswer(message, body, call);
       return JSON.parse(body) as T;

@@ -77,8 +77,11 @@ export class LeaderElector {
     work.catch(() => undefined).finally(() => workEnded.abort());
     try {
       await this.#renewUntil(AbortSignal.any([this.#stopping.signal, workEnded.signal]), this.#renewedMs);
-    } finally {
+    } catch (error) {
       this.#renewedMs = undefined;
+      throw error;
+    } finally {
+      // Until the lease is given back, work that is ending may still write what it has begun.
       leading.abort(new Error('no longer the leader'));
       metrics.leader.set({ name }, 0);
       await work.finally(() => this.#release());
@@ -146,6 +149,7 @@ export class LeaderElector {
 
   async #release(): Promise<void> {
     const { client, identity, clock, log, name } = this.#options;
+    this.#renewedMs = undefined;
     try {
       const lease = await this.#read();
       if (lease?.spec?.holderIdentity !== identity) return;

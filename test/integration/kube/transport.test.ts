@@ -158,6 +158,21 @@ describe('the transport, against a server with moods', () => {
     assert.deepEqual(got, ['{"a":1}', '{"a":1}']);
   });
 
+  test('a stream that is stopped while it opens ends at once', async (t) => {
+    const own = transport();
+    t.after(() => own.close());
+    for (const answerAfterMs of [0, 100]) {
+      const stop = new AbortController();
+      handler = (_request, response) => {
+        stop.abort();
+        setTimeout(() => response.writeHead(200).write('{}\n'), answerAfterMs);
+      };
+      const started = Date.now();
+      await assert.rejects(Array.fromAsync(own.stream('/', 10_000, stop.signal)), { status: 0 });
+      assert.ok(Date.now() - started < 5000);
+    }
+  });
+
   test('lines come whole, however they are cut', async () => {
     const text = Buffer.from('{"ä":"ö"}\n\n{"long":"…"}\nrest');
     for (let size = 1; size < text.length; size++) {

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../../domain/oci/manifest.ts';
+import { mediaTypes } from '../../domain/oci/media-types.ts';
 import { formatReference, manifestNameOf, parseReference } from '../../domain/oci/reference.ts';
 import { formatPlatform, imageFor, parsePlatform } from '../../transfer/copy/platform.ts';
 import { DigestCheck } from '../../transfer/digest-check.ts';
@@ -13,6 +14,7 @@ export interface InspectOptions {
   readonly raw?: boolean;
 }
 
+const imageConfigs: readonly string[] = [mediaTypes.ociConfig, mediaTypes.dockerConfig];
 /** A config larger than this is shown by its size alone. */
 const maxConfigBytes = 4 * 1_048_576;
 
@@ -76,11 +78,12 @@ function describe(
   referrers: readonly Descriptor[],
 ): string {
   const { content } = manifest;
+  const isArtifact = content.artifactType !== undefined && !imageConfigs.includes(content.artifactType);
   const head = [
     ['Name:', name],
     ['Digest:', manifest.digest],
     ['Type:', manifest.mediaType],
-    ...(content.artifactType === undefined ? [] : [['Artifact:', content.artifactType]]),
+    ...(isArtifact ? [['Artifact:', content.artifactType ?? '']] : []),
     ...(config?.os === undefined ? [] : [['Platform:', formatPlatform(config) ?? '']]),
     ...(typeof config?.created === 'string' ? [['Created:', config.created]] : []),
     ...(content.kind === 'image' ? [['Size:', formatBytes(contentSize(manifest))]] : []),

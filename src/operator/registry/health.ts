@@ -89,13 +89,11 @@ function withoutPod(seen: Observation): Standing {
 function unscheduled(pod: Pod, seen: Observation): Standing | undefined {
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return undefined;
-  return (
-    claimPending(seen) ??
-    failing(
-      'PodUnschedulable',
-      `no node takes the registry's pod: ${scheduled.message ?? scheduled.reason ?? 'unknown'}`,
-    )
-  );
+  const why = scheduled.message ?? scheduled.reason ?? 'unknown';
+  const claim = claimPending(seen);
+  // A claim whose class waits for its first consumer is pending because the pod is, not the other way round.
+  if (claim !== undefined && (claim.state === 'failing' || /persistentvolumeclaim/i.test(why))) return claim;
+  return failing('PodUnschedulable', `no node takes the registry's pod: ${why}`);
 }
 
 function claimPending(seen: Observation): Standing | undefined {

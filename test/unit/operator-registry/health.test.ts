@@ -112,6 +112,23 @@ describe('what is wrong is said in words', () => {
       /main-data gets no volume: no space in the pool/,
     ],
     [
+      'a pod that no node takes, whose claim waits for it',
+      { pods: [pod({ scheduled: '0/3 nodes match' })], claim: { ...claim, status: { phase: 'Pending' } } },
+      'failing',
+      'PodUnschedulable',
+      /0\/3 nodes match/,
+    ],
+    [
+      'a claim that is still being provisioned',
+      {
+        pods: [pod({ scheduled: 'pod has unbound immediate PersistentVolumeClaims' })],
+        claim: { ...claim, status: { phase: 'Pending' } },
+      },
+      'progressing',
+      'VolumeClaimPending',
+      /main-data has no volume yet/,
+    ],
+    [
       'a lost volume',
       { pods: [pod({ scheduled: 'lost' })], claim: { ...claim, status: { phase: 'Lost' } } },
       'failing',

@@ -1,0 +1,396 @@
+/** A Registry from `kubectl apply` to a Pod that runs from it, and everything that may happen to one, on a real cluster. */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { advance, bundle } from '../../src/operator/registry/tls/authority.ts';
+import { issueServerCertificate } from '../../src/operator/registry/tls/issue.ts';
+import { leafLife, validity } from '../../src/operator/registry/tls/rotation.ts';
+import { run } from './cluster/command.ts';
+import { layout } from './cluster/layout.ts';
+import {
+  type Bed,
+  condition,
+  type Door,
+  eventually,
+  type KubeLike,
+  layBed,
+  namespaceObject,
+  openDoor,
+  operatorMetric,
+  operatorWrites,
+  pushHello,
+  type RegistryLike,
+  registryObject,
+  runPod,
+} from './registry/setup.ts';
+
+const number = 3;
+let bed: Bed;
+
+before(
+  async () => {
+    bed = await layBed(number);
+  },
+  { timeout: 400_000 },
+);
+after(async () => {
+  await bed?.cluster.down();
+});
+
+const main = ['registry', 'main'] as const;
+const host = 'main.registry.example';
+
+describe('the main job', { timeout: 600_000 }, () => {
+  let door: Door;
+  after(() => door?.close());
+
+  test('within a minute of `kubectl apply` an image is pushed, and a Pod runs from it', async () => {
+    await bed.apply(namespaceObject('registry'));
+    const applied = Date.now();
+    await bed.apply(registryObject(...main, { nodeAccess: { mode: 'Configure' } }));
+    await condition(bed, main, ['Ready', 'True']);
+    door = await openDoor(bed, ...main);
+    await pushHello(door, 'team/hello:1');
+    const seconds = (Date.now() - applied) / 1000;
+    assert.ok(seconds <= 60, `took ${seconds} s`);
+    await runPod(bed, door, { host, repository: 'team/hello:1' });
+  });
+
+  test('its status names the URL, the CA, the administrator and what is stored, and is exact about Ready', async () => {
+    const { registry } = await condition(bed, main, ['NodeAccessReady', 'True']);
+    const { status } = registry;
+    assert.equal(status.url, `https://${host}`);
+    assert.equal(status.internalURL, 'https://main.registry.svc');
+    assert.equal(status.adminSecretName, 'main-admin');
+    assert.match(status.caBundle ?? '', /^-----BEGIN CERTIFICATE-----/);
+    assert.match(status.version ?? '', /^\d/);
+    assert.deepEqual(status.replicas, { desired: 1, ready: 1, updated: 1 });
+    assert.deepEqual(
+      status.conditions?.map(({ type }) => type),
+      ['NodeAccessReady', 'Ready'],
+    );
+    await eventually('the pushed image to be counted', 60, async () => {
+      const seen = await bed.read<RegistryLike>('registry', 'main', 'registry');
+      return seen?.status.repositories === 1 && (seen.status.storage?.usedBytes ?? 0) > 1000;
+    });
+  });
+
+  test('strangers are shut out', async () => {
+    const url = `https://${door.authority}/v2/`;
+    const code = await run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', door.caFile, url]);
+    assert.equal(code, '401');
+  });
+
+  test('reconciled a hundred times when converged, it sends no write', async () => {
+    await quiet();
+    const since = new Date();
+    const before = await operatorMetric(bed, 'controller_runtime_reconcile_total', 'controller="registry"');
+    const client = bed.client();
+    const service = { apiVersion: 'v1', kind: 'Service', namespace: 'registry', name: 'main' };
+    const reconciles = async (): Promise<number> =>
+      (await operatorMetric(bed, 'controller_runtime_reconcile_total', 'controller="registry"')) - before;
+    let count = 0;
+    for (let round = 0; count < 100 && round < 400; round++) {
+      // What others write on a child wakes the operator; it is not the operator's field.
+      await client.patch(service, { metadata: { annotations: { poke: String(round) } } });
+      await sleep(150);
+      if (round % 25 === 24) count = await reconciles();
+    }
+    assert.ok(count >= 100, `only ${count} reconciles`);
+    assert.deepEqual(await operatorWrites(bed, since), []);
+    const resident = await operatorMetric(bed, 'process_resident_memory_bytes', '');
+    assert.ok(resident > 0 && resident <= 150e6, `the operator holds ${Math.round(resident / 1e6)} MB`);
+  });
+
+  test('what is deleted or changed by hand comes back', async () => {
+    const children = [
+      'service/main',
+      'service/main-pods',
+      'configmap/main-ca',
+      'networkpolicy/main',
+      'serviceaccount/main-registry',
+      'statefulset/main',
+      'secret/main-bootstrap',
+      'secret/main-tls',
+      'daemonset/main-node-access',
+    ];
+    const uids = new Map<string, string | undefined>();
+    for (const child of children) {
+      const [kind = '', name = ''] = child.split('/');
+      uids.set(child, (await bed.read(kind, name, 'registry'))?.metadata.uid);
+      await bed.cluster.kubectl(['delete', '-n', 'registry', child, '--wait=false']);
+    }
+    for (const child of children) {
+      const [kind = '', name = ''] = child.split('/');
+      await eventually(`${child} to come back`, 90, async () => {
+        const live = await bed.read(kind, name, 'registry');
+        return live !== undefined && live.metadata.uid !== uids.get(child) && !live.metadata.deletionTimestamp;
+      });
+    }
+    await bed.cluster.kubectl(['scale', '-n', 'registry', 'statefulset/main', '--replicas=0']);
+    await eventually('the replica to come back', 30, async () => {
+      const live = await bed.read<KubeLike & { spec: { replicas: number } }>('statefulset', 'main', 'registry');
+      return live?.spec.replicas === 1;
+    });
+    await condition(bed, main, ['Ready', 'True'], 120);
+    await runPod(bed, door, { host, repository: 'team/hello:1' });
+  });
+
+  test('a setting that changes is running when the Registry is ready again, and the pod was not replaced', async () => {
+    const before = await bed.read('pod', 'main-0', 'registry');
+    const change = { spec: { auth: { anonymous: 'Pull' }, logging: { level: 'debug' } } };
+    await patch('main', change);
+    await eventually('the new generation to be ready', 60, async () => {
+      const seen = await bed.read<RegistryLike & { metadata: { generation: number } }>('registry', 'main', 'registry');
+      const ready = seen?.status.conditions?.find(({ type }) => type === 'Ready');
+      return ready?.status === 'True' && ready.observedGeneration === seen?.metadata.generation;
+    });
+    assert.equal((await bed.read('pod', 'main-0', 'registry'))?.metadata.uid, before?.metadata.uid);
+    const url = `https://${door.authority}/v2/team/hello/tags/list`;
+    const code = await run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', door.caFile, url]);
+    assert.equal(code, '200', 'anonymous pulls are allowed now');
+  });
+
+  test('suspended, it is left alone and says so; the annotation asks for a look at once', async () => {
+    await patch('main', { spec: { suspend: true } });
+    await condition(bed, main, ['Suspended', 'True']);
+    await bed.cluster.kubectl(['delete', '-n', 'registry', 'networkpolicy/main']);
+    await sleep(3000);
+    assert.equal(await bed.read('networkpolicy', 'main', 'registry'), undefined);
+    await patch('main', { spec: { suspend: false } });
+    await eventually('the policy to come back', 30, () => bed.read('networkpolicy', 'main', 'registry'));
+    const asked = new Date().toISOString();
+    await bed.cluster.kubectl(['annotate', '-n', 'registry', 'registry/main', `ne-registry.io/reconcile-at=${asked}`]);
+    await eventually('the request to be handled', 20, async () => {
+      const seen = await bed.read<RegistryLike>('registry', 'main', 'registry');
+      return seen?.status.lastHandledReconcileAt === asked;
+    });
+  });
+
+  test('deleted, it keeps the volume and takes back what it wrote on nodes; applied again, it serves the same images', async () => {
+    const hosts = join(layout(number).certsDir, host, 'hosts.toml');
+    assert.match(await readFile(hosts, 'utf8'), /Registry registry\/main/);
+    const claim = await bed.read('pvc', 'main-data', 'registry');
+    const keys = await bed.read('secret', 'main-keys', 'registry');
+    await bed.cluster.kubectl(['delete', '-n', 'registry', 'registry/main', '--timeout=120s']);
+    assert.ok(!existsSync(hosts), 'the node was cleaned');
+    await eventually('the pod to go', 60, async () => (await bed.read('pod', 'main-0', 'registry')) === undefined);
+    assert.equal((await bed.read('pvc', 'main-data', 'registry'))?.metadata.uid, claim?.metadata.uid);
+    assert.equal(await bed.read('daemonset', 'main-node-access', 'registry'), undefined);
+
+    await bed.apply(registryObject(...main, { nodeAccess: { mode: 'Configure' } }));
+    await condition(bed, main, ['Ready', 'True'], 90);
+    assert.deepEqual((await bed.read('secret', 'main-keys', 'registry'))?.data, keys?.data);
+    await door.close();
+    door = await openDoor(bed, ...main);
+    await runPod(bed, door, { host, repository: 'team/hello:1' });
+  });
+
+  test('with deletionPolicy Delete everything goes, also when the policy changed late', async () => {
+    await patch('main', { spec: { deletionPolicy: 'Delete', nodeAccess: null } });
+    await eventually('the claim to be owned', 60, async () => {
+      const claim = await bed.read('pvc', 'main-data', 'registry');
+      return claim?.metadata.ownerReferences?.some(({ kind }) => kind === 'Registry');
+    });
+    await bed.cluster.kubectl(['delete', '-n', 'registry', 'registry/main', '--timeout=120s']);
+    for (const [kind, name] of [
+      ['pvc', 'main-data'],
+      ['secret', 'main-keys'],
+      ['secret', 'main-admin'],
+      ['secret', 'main-ca'],
+    ] as const) {
+      await eventually(`${kind} ${name} to go`, 60, async () => (await bed.read(kind, name, 'registry')) === undefined);
+    }
+    assert.ok(!existsSync(join(layout(number).certsDir, host)));
+  });
+
+  async function quiet(): Promise<void> {
+    await eventually('ten seconds without a write', 90, async () => {
+      return (await operatorWrites(bed, new Date(Date.now() - 10_000))).length === 0;
+    });
+  }
+});
+
+async function patch(name: string, change: object, namespace = 'registry'): Promise<void> {
+  await bed.cluster.kubectl(['patch', '-n', namespace, 'registry', name, '--type=merge', '-p', JSON.stringify(change)]);
+}
+
+describe('bad input gives a condition that says what to do', { timeout: 600_000 }, () => {
+  before(async () => {
+    await bed.apply(namespaceObject('bad'));
+  });
+
+  const cases: [string, Parameters<typeof registryObject>[2], string, RegExp][] = [
+    [
+      'a Secret that is missing',
+      { tls: { secretName: 'nowhere' } },
+      'SecretMissing',
+      /Secret bad\/\S+.*spec\.tls\.secretName.*create it with "tls\.crt" and "tls\.key"/,
+    ],
+    [
+      'users that are missing',
+      { auth: { htpasswd: { secretRef: { name: 'nobody' } } } },
+      'SecretMissing',
+      /"htpasswd"/,
+    ],
+    [
+      'an unknown StorageClass',
+      { storage: { filesystem: { storageClassName: 'wishful' } } },
+      'StorageClassUnknown',
+      /"wishful".*there are .*standard/,
+    ],
+    [
+      'a claim that is missing',
+      { storage: { filesystem: { existingClaim: 'gone' } } },
+      'VolumeClaimMissing',
+      /bad\/gone/,
+    ],
+    [
+      'an image that cannot be pulled',
+      { image: { repository: 'localhost:1/nothing', tag: 'none' } },
+      'ImagePullFailed',
+      /localhost:1\/nothing:none cannot be pulled/,
+    ],
+    ['a setting that comes later', { reclaim: { grace: '1h' } }, 'SettingNotSupported', /spec\.reclaim/],
+    ['a pod that no node takes', { nodeSelector: { disk: 'none' } }, 'PodUnschedulable', /no node takes/],
+  ];
+  for (const [index, [what, spec, reason, message]] of cases.entries()) {
+    test(what, async () => {
+      await bed.apply(registryObject('bad', `r${index}`, spec));
+      const found = await condition(bed, ['bad', `r${index}`], ['Ready', 'False', reason]);
+      assert.match(found.message, message);
+      assert.doesNotMatch(found.message, /password|PRIVATE/i);
+      await bed.cluster.kubectl(['delete', '-n', 'bad', `registry/r${index}`]);
+    });
+  }
+
+  test('a node port that is taken', async () => {
+    const taken = { expose: { service: { type: 'NodePort', nodePort: 30777 } } } as const;
+    await bed.apply(registryObject('bad', 'first', taken));
+    await eventually('the first Service', 30, () => bed.read('service', 'first', 'bad'));
+    await bed.apply(registryObject('bad', 'second', taken));
+    const found = await condition(bed, ['bad', 'second'], ['Ready', 'False', 'NodePortTaken']);
+    assert.match(found.message, /30777.*spec\.expose\.service\.nodePort/);
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'registry/first', 'registry/second']);
+  });
+
+  test('somebody else’s object of a name that it needs is not taken over', async () => {
+    const theirs = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'mine-ca', namespace: 'bad' },
+      data: { a: 'b' },
+    };
+    await bed.apply(theirs, registryObject('bad', 'mine'));
+    const found = await condition(bed, ['bad', 'mine'], ['Ready', 'False', 'NameTaken']);
+    assert.match(found.message, /ConfigMap bad\/mine-ca/);
+    assert.deepEqual((await bed.read('configmap', 'mine-ca', 'bad'))?.data, { a: 'b' });
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'configmap/mine-ca']);
+    await condition(bed, ['bad', 'mine'], ['Ready', 'True'], 90);
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'registry/mine']);
+  });
+
+  test('a namespace that enforces the restricted profile runs the registry, and says why it refuses agents', async () => {
+    await bed.apply(namespaceObject('strict', { 'pod-security.kubernetes.io/enforce': 'restricted' }));
+    await bed.apply(registryObject('strict', 'main', { nodeAccess: { mode: 'Configure' } }));
+    const found = await condition(bed, ['strict', 'main'], ['NodeAccessReady', 'False']);
+    assert.match(found.message, /Pod Security/);
+    await condition(bed, ['strict', 'main'], ['Ready', 'True'], 90);
+  });
+
+  test('a namespace with a Registry is deleted without a deadlock', async () => {
+    await bed.cluster.kubectl(['delete', 'namespace', 'strict', 'bad', '--timeout=150s']);
+  });
+
+  test('kinds whose controller comes later say so, and nothing else', async () => {
+    await bed.apply(namespaceObject('later'), {
+      apiVersion: 'ne-registry.io/v1alpha1',
+      kind: 'ReplicationRule',
+      metadata: { name: 'mirror', namespace: 'later' },
+      spec: { source: 'ghcr.io/myorg/app', targets: ['registry.example.com/myorg/app'] },
+    });
+    const rule = await eventually('the rule to be answered', 30, async () => {
+      const seen = await bed.read<RegistryLike>('replicationrule', 'mirror', 'later');
+      return seen?.status.conditions?.length ? seen : undefined;
+    });
+    assert.deepEqual(
+      rule.status.conditions?.map(({ type, status, reason }) => [type, status, reason]),
+      [['Ready', 'Unknown', 'ControllerNotAvailable']],
+    );
+    assert.equal(rule.status.observedGeneration, 1);
+    assert.deepEqual(Object.keys(rule.status).sort(), ['conditions', 'observedGeneration']);
+  });
+});
+
+describe("a certificate of the user's own", { timeout: 300_000 }, () => {
+  test('is served, and what replaces it is served within half a minute, by the same pod', async () => {
+    const now = new Date();
+    const { authority } = await advance(undefined, 'test CA', now);
+    const names = ['own.example', bed.cluster.nodeIP];
+    const secret = async (): Promise<{ object: object; certificate: string }> => {
+      const leaf = await issueServerCertificate(authority.current, names, validity(now, leafLife));
+      const stringData = { 'tls.crt': leaf.certificate, 'tls.key': leaf.key, 'ca.crt': bundle(authority) };
+      const metadata = { name: 'own-tls', namespace: 'own' };
+      const object = { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata, stringData };
+      return { object, certificate: leaf.certificate };
+    };
+    const first = await secret();
+    await bed.apply(
+      namespaceObject('own'),
+      first.object,
+      registryObject('own', 'main', {
+        host: 'own.example',
+        tls: { secretName: 'own-tls' },
+        expose: { service: { type: 'NodePort' } },
+      }),
+    );
+    const { registry } = await condition(bed, ['own', 'main'], ['Ready', 'True'], 90);
+    assert.equal(registry.status.caBundle, bundle(authority));
+    type Ported = KubeLike & { spec: { ports: { nodePort: number }[] } };
+    const port = (await bed.read<Ported>('service', 'main', 'own'))?.spec.ports[0]?.nodePort ?? 0;
+    assert.equal(await servedBy(bed.cluster.nodeIP, port), new X509Certificate(first.certificate).fingerprint256);
+    const pod = await bed.read('pod', 'main-0', 'own');
+    const second = await secret();
+    await bed.apply(second.object);
+    const wanted = new X509Certificate(second.certificate).fingerprint256;
+    const changed = Date.now();
+    await eventually('the new certificate', 75, async () => (await servedBy(bed.cluster.nodeIP, port)) === wanted);
+    assert.ok(Date.now() - changed < 60_000, `took ${(Date.now() - changed) / 1000} s`);
+    assert.equal((await bed.read('pod', 'main-0', 'own'))?.metadata.uid, pod?.metadata.uid);
+    await bed.cluster.kubectl(['delete', 'namespace', 'own', '--wait=false']);
+  });
+});
+
+describe('an operator for one namespace', { timeout: 300_000 }, () => {
+  test('looks after the Registries there with Roles alone, and after no others', async () => {
+    await bed.apply(namespaceObject('one'), namespaceObject('two'));
+    await bed.install({ 'watchNamespaces[0]': 'one' });
+    await bed.apply(
+      registryObject('one', 'main', { nodeAccess: { mode: 'Configure' } }),
+      registryObject('two', 'main'),
+    );
+    await condition(bed, ['one', 'main'], ['Ready', 'True'], 120);
+    assert.equal((await bed.read<RegistryLike>('registry', 'main', 'two'))?.status.observedGeneration, -1);
+    await bed.apply(registryObject('one', 'typo', { storage: { filesystem: { storageClassName: 'wishful' } } }));
+    const found = await condition(bed, ['one', 'typo'], ['Ready', 'False'], 60);
+    assert.match(found.message, /wishful/);
+    await bed.cluster.kubectl(['delete', 'namespace', 'one', 'two', '--timeout=150s']);
+  });
+});
+
+/** The fingerprint of the certificate that answers at an address. */
+async function servedBy(address: string, port: number): Promise<string> {
+  const socket = connect({ host: address, port, rejectUnauthorized: false });
+  try {
+    await once(socket, 'secureConnect');
+    return socket.getPeerCertificate().fingerprint256;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,8 +1,10 @@
 /** The data plane, put together: everything is made here and handed to whatever needs it. */
 import type { AddressInfo } from 'node:net';
+import type { Router } from 'express';
+import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import { messageOf } from '../platform/fatal.ts';
 import type { Log } from '../platform/log.ts';
-import { createMetrics } from '../platform/metrics.ts';
+import { createMetrics, type MetricsRegistry } from '../platform/metrics.ts';
 import { runSteps, type ShutdownStep } from '../platform/shutdown.ts';
 import { version } from '../platform/version.ts';
 import { callerOf } from './auth/callers.ts';
@@ -20,7 +22,7 @@ import { Pulls } from './http/pulls.ts';
 import { tokenRouter } from './http/token-router.ts';
 import { createWebApp, dispatch } from './http/web.ts';
 import { Listener } from './listener.ts';
-import { createRegistryMetrics } from './metrics.ts';
+import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
 import { Reloader } from './reload.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -65,108 +67,128 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   }
 }
 
+/** What the parts of a running registry have in common. */
+interface House {
+  readonly log: Log;
+  readonly stores: Stores;
+  readonly usage: Usage;
+  readonly metrics: RegistryMetrics;
+  readonly auth: ReturnType<typeof createAuth>;
+  readonly pulls: Pulls;
+  readonly state: { draining: boolean };
+  now(): number;
+  settings(): Settings;
+}
+
 function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Settings, stores: Stores) {
   const { now } = Date;
-  const startedAt = new Date().toISOString();
   const register = createMetrics();
   const usage = new Usage(stores, now);
   const metrics = createRegistryMetrics(register, {
-    traffic: () => api.traffic(),
+    traffic: () => listeners.api.traffic(),
     storage: () => usage.figures().then(storageFigures, () => undefined),
   });
-  const reloader = new Reloader({
-    source,
-    first,
-    log,
-    apply: (next) => takeOver(next),
-    onResult: (result) => metrics.reloaded(result),
-  });
+  const apply = (next: Settings) => {
+    if (next.tls !== undefined) listeners.api.setCertificate(next.tls);
+    log.setLevel(next.document.logging.level);
+  };
+  const reloader = new Reloader({ source, first, log, apply, onResult: metrics.reloaded });
   const settings = () => reloader.current;
   const auth = createAuth(settings, { now, onCheck: metrics.passwordChecked });
   const pulls = new Pulls(stores.metadata, { now, log });
-  let draining = false;
+  const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, state: { draining: false } };
+  const listeners = createListeners(house, register, first);
+  return {
+    shutdown: shutdownSteps(house, listeners, reloader),
+    async start(): Promise<RunningRegistry> {
+      const api = await listeners.api.listen();
+      const management = await listeners.management?.listen();
+      reloader.watch(watchSeconds);
+      return { api, management, reload: () => reloader.check(), shutdown: this.shutdown };
+    },
+  };
+}
 
-  const routers = [
-    tokenRouter({
-      ...auth,
-      users: () => settings().users,
-      anonymousOn: () => settings().document.auth.anonymous !== 'None',
+interface Listeners {
+  readonly api: Listener;
+  /** Absent where metrics and health are served by the API's listener. */
+  readonly management: Listener | undefined;
+}
+
+function createListeners(house: House, register: MetricsRegistry, { document, tls }: Settings): Listeners {
+  const { log, metrics } = house;
+  const app = (routers: Router[]) => createWebApp({ log, observe: metrics.observe, routers });
+  const management = managementRouters(house, register);
+  const { api, management: separate } = document.listen;
+  const web = app(separate === undefined ? [...apiRouters(house), ...management] : apiRouters(house));
+  return {
+    api: new Listener({
+      address: api,
+      purpose: 'the API (--listen, listen.api)',
+      tls,
+      handle: dispatch(ociApi(house, document), web, metrics.uploadsInProgress),
     }),
-    adminRouter({
-      ...auth,
-      now,
-      operator: () => settings().operator,
-      status: async () => ({
-        version,
-        generation: settings().document.generation,
-        startedAt,
-        users: settings().users.size,
-        ...statusFigures(await usage.figures()),
-      }),
-    }),
-  ];
-  const management = [
-    metricsRouter(register),
-    healthRouter({ unreadiness: async () => (draining ? 'stopping' : await storeFault(stores)) }),
-  ];
-  const separate = first.document.listen.management;
-  const web = { log, observe: metrics.observe };
-  const oci = createApi({
+    management:
+      separate === undefined
+        ? undefined
+        : new Listener({
+            address: separate,
+            purpose: 'management (--management-listen, listen.management)',
+            handle: app(management),
+          }),
+  };
+}
+
+function ociApi({ stores, auth, pulls, log, metrics, now, settings }: House, { limits }: RegistryBootstrap) {
+  return createApi({
     ...stores,
     ...auth,
     pulls,
     log,
     now,
-    intake: new Intake(Math.max(intakeBytes, first.document.limits.manifestBytes)),
+    intake: new Intake(Math.max(intakeBytes, limits.manifestBytes)),
     admission: new Admission(),
     settings: () => settings().document,
     observe: metrics.observe,
   });
-  const app = createWebApp({ ...web, routers: separate === undefined ? [...routers, ...management] : routers });
-  const api = new Listener({
-    address: first.document.listen.api,
-    purpose: 'the API (--listen, listen.api)',
-    tls: first.tls,
-    handle: dispatch(oci, app, metrics.uploadsInProgress),
+}
+
+function apiRouters({ auth, usage, now, settings }: House): Router[] {
+  const startedAt = new Date(now()).toISOString();
+  const anonymousOn = () => settings().document.auth.anonymous !== 'None';
+  const status = async () => ({
+    version,
+    generation: settings().document.generation,
+    startedAt,
+    users: settings().users.size,
+    ...statusFigures(await usage.figures()),
   });
-  const side =
-    separate === undefined
-      ? undefined
-      : new Listener({
-          address: separate,
-          purpose: 'management (--management-listen, listen.management)',
-          handle: createWebApp({ ...web, routers: management }),
-        });
+  return [
+    tokenRouter({ ...auth, users: () => settings().users, anonymousOn }),
+    adminRouter({ ...auth, now, operator: () => settings().operator, status }),
+  ];
+}
 
-  function takeOver(next: Settings): void {
-    if (next.tls !== undefined) api.setCertificate(next.tls);
-    log.setLevel(next.document.logging.level);
-  }
+function managementRouters({ stores, state }: House, register: MetricsRegistry): Router[] {
+  const unreadiness = async () => (state.draining ? 'stopping' : await storeFault(stores));
+  return [metricsRouter(register), healthRouter({ unreadiness })];
+}
 
-  const shutdown: ShutdownStep[] = [
-    {
-      name: 'finishing requests in flight',
-      run: async () => {
-        draining = true;
-        reloader.stop();
-        const { cut } = await api.drain(settings().document.drainSeconds);
-        if (cut > 0) log.warn({ connections: cut }, 'requests in flight took longer than drainSeconds and were cut');
-      },
-    },
+/** The management listener goes last: probes are answered to the end. */
+function shutdownSteps(house: House, { api, management }: Listeners, reloader: Reloader): ShutdownStep[] {
+  const { log, pulls, stores, state, settings } = house;
+  const drain = async () => {
+    state.draining = true;
+    reloader.stop();
+    const { cut } = await api.drain(settings().document.drainSeconds);
+    if (cut > 0) log.warn({ connections: cut }, 'requests in flight took longer than drainSeconds and were cut');
+  };
+  return [
+    { name: 'finishing requests in flight', run: drain },
     { name: 'writing pull times', run: () => pulls.close() },
     { name: 'closing the stores', run: () => stores.close() },
-    { name: 'closing the management listener', run: async () => void (await side?.drain(1)) },
+    { name: 'closing the management listener', run: async () => void (await management?.drain(1)) },
   ];
-
-  return {
-    shutdown,
-    async start(): Promise<RunningRegistry> {
-      const address = await api.listen();
-      const sideAddress = await side?.listen();
-      reloader.watch(watchSeconds);
-      return { api: address, management: sideAddress, reload: () => reloader.check(), shutdown };
-    },
-  };
 }
 
 function storageFigures({ blobBytes, reclaimableBytes, freeBytes }: UsageFigures) {

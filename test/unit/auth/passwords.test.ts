@@ -69,6 +69,15 @@ test('a user who is removed while the check runs is not let in', async () => {
   assert.equal(await check, undefined);
 });
 
+test('a password that is replaced while the check runs no longer counts', async () => {
+  const password = secret();
+  const { passwords, state } = await withAlice(password);
+  const next = new Users([new Map([['alice', await quick(secret())]])], []);
+  const check = passwords.verify({ name: 'alice', password }, 'x');
+  state.users = next;
+  assert.equal(await check, undefined);
+});
+
 test('many requests with the same password at once cost one check', async () => {
   const password = secret();
   const { passwords, results } = await withAlice(password);

@@ -154,6 +154,8 @@ test('an operator token is good for its registry and five minutes at most', asyn
   assert.equal(await check({ ...operatorClaims, iss: 'ne-registry' }), undefined);
   assert.equal(await check({ ...operatorClaims, exp: seconds + 3600 }), undefined);
   assert.equal(await check({ ...operatorClaims, iat: seconds + 3500, exp: seconds + 3600 }), undefined);
+  assert.equal(await check({ ...operatorClaims, exp: undefined }), undefined);
+  assert.equal(await check({ ...operatorClaims, iat: undefined }), undefined);
   assert.equal(await check(operatorClaims, stranger), undefined);
 });
 

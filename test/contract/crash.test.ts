@@ -25,6 +25,8 @@ async function runAndKill(directory: string, round: number): Promise<string[][]>
   });
   await once(child.stdout, 'data');
   await sleep(Math.random() * 150);
+  // Every other time at once when something was acknowledged: an acknowledgement before its commit would be found out.
+  if (round % 2 === 0) await once(child.stdout, 'data');
   const closed = once(child, 'close');
   child.kill('SIGKILL');
   await closed;

@@ -27,12 +27,23 @@ async function cluster(): Promise<Cluster> {
   return found;
 }
 
-/** What must not change when nothing is done: identity and version of everything but Leases and Events. */
+/** The image that the first run installed, so that somebody who edits a source meanwhile does not change what is tested. */
+async function sameImage(on: Cluster): Promise<Record<string, string>> {
+  const path = 'jsonpath={.spec.template.spec.containers[0].image}';
+  return { NE_REGISTRY_IMAGE: await on.kubectl(['get', 'deployment/ne-registry', '-n', 'ne-registry', '-o', path]) };
+}
+
+/**
+ * What must not change when nothing is done: identity and version of everything but Leases and Events. Of the Registry
+ * its specification: its status goes on to report how much is stored.
+ */
 async function everything(on: Cluster): Promise<string> {
-  const kinds = 'registries,statefulsets,daemonsets,deployments,secrets,configmaps,services,pvc,pods,serviceaccounts';
-  const columns =
-    '-o=custom-columns=K:.kind,NS:.metadata.namespace,N:.metadata.name,U:.metadata.uid,V:.metadata.resourceVersion';
-  return await on.kubectl(['get', kinds, '-A', columns, '--no-headers']);
+  const kinds = 'statefulsets,daemonsets,deployments,secrets,configmaps,services,pvc,pods,serviceaccounts';
+  const get = async (what: string, version: string) => {
+    const columns = `K:.kind,NS:.metadata.namespace,N:.metadata.name,U:.metadata.uid,V:.metadata.${version}`;
+    return await on.kubectl(['get', what, '-A', `-o=custom-columns=${columns}`, '--no-headers']);
+  };
+  return (await get(kinds, 'resourceVersion')) + (await get('registries', 'generation'));
 }
 
 describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
@@ -52,7 +63,7 @@ describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
     const on = await cluster();
     const before = await everything(on);
     const since = new Date();
-    const { code, stdout, stderr } = await demo('up');
+    const { code, stdout, stderr } = await demo('up', await sameImage(on));
     assert.equal(code, 0, stdout + stderr);
     assert.ok(Date.now() - since.getTime() < 60_000, 'within a minute');
     const kubectlWrites = (await writes(on.auditLog, { since })).filter(
@@ -64,7 +75,7 @@ describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
 
   test('given a cluster where it ran before, it finds everything in place', { timeout: 5 * 60_000 }, async () => {
     const on = await cluster();
-    const { code, stdout, stderr } = await demo('up', { KUBECONFIG: on.kubeconfig });
+    const { code, stdout, stderr } = await demo('up', { ...(await sameImage(on)), KUBECONFIG: on.kubeconfig });
     assert.equal(code, 0, stdout + stderr);
     assert.match(stdout, /Using your cluster/);
   });

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 IMAGE ?= localhost/ne-registry
 
-.PHONY: help test unit integration e2e demo demo-down bench lint typecheck bundle image chart clean
+.PHONY: help test unit integration e2e demo demo-down lint typecheck bundle image chart clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,9 +29,6 @@ demo: node_modules/.package-lock.json ## A cluster with a registry and a Pod fro
 
 demo-down: node_modules/.package-lock.json ## Removes all that `make demo` made
 	node test/e2e/demo.ts down
-
-bench: node_modules/.package-lock.json ## Side by side with a peer
-	node test/bench/main.ts
 
 lint: node_modules/.package-lock.json
 	npm run lint

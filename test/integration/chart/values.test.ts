@@ -101,7 +101,8 @@ test('every value in values.yaml is in the schema and is explained', async () =>
 
 describe('the operator', () => {
   test('runs the image of the chart; a digest wins over a tag', async () => {
-    const image = async (values: Record<string, unknown>) => (await one('Deployment', values)).spec.template.spec.containers[0].image;
+    const image = async (values: Record<string, unknown>) =>
+      (await one('Deployment', values)).spec.template.spec.containers[0].image;
     assert.equal(await image({}), `localhost/ne-registry:${manifest.version}`);
     const digest = `sha256:${'a'.repeat(64)}`;
     assert.equal(await image({ 'image.repository': 'r:5/x', 'image.tag': 't' }), 'r:5/x:t');

@@ -53,6 +53,8 @@ test('a room imports only from the rooms it has a door to', () => {
     .filter(({ specifier }) => specifier.startsWith('.'))
     .map(({ file, specifier }) => ({ file, target: relative(root, normalize(join(root, dirname(file), specifier))) }))
     .filter(({ file }) => file.split('/').length > 2)
+    // The version is nobody's room.
+    .filter(({ target }) => target !== 'package.json')
     .filter(({ file, target }) => roomOf(file) !== roomOf(target) && !doors[roomOf(file)]?.includes(roomOf(target)));
   assert.deepEqual(wrong, []);
 });

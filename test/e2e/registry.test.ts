@@ -179,10 +179,14 @@ describe('the main job', { timeout: 600_000 }, () => {
     const claim = await bed.read('pvc', 'main-data', 'registry');
     const keys = await bed.read('secret', 'main-keys', 'registry');
     await bed.cluster.kubectl(['delete', '-n', 'registry', 'registry/main', '--timeout=120s']);
-    assert.ok(!existsSync(hosts), 'the node was cleaned');
+    await eventually('the node to be cleaned', 60, async () => !existsSync(hosts));
+    await eventually(
+      'the agents to go',
+      30,
+      async () => (await bed.read('daemonset', 'main-node-access', 'registry')) === undefined,
+    );
     await eventually('the pod to go', 60, async () => (await bed.read('pod', 'main-0', 'registry')) === undefined);
     assert.equal((await bed.read('pvc', 'main-data', 'registry'))?.metadata.uid, claim?.metadata.uid);
-    assert.equal(await bed.read('daemonset', 'main-node-access', 'registry'), undefined);
 
     await bed.apply(registryObject(...main, { nodeAccess: { mode: 'Configure' } }));
     await condition(bed, main, ['Ready', 'True'], 90);
@@ -207,7 +211,7 @@ describe('the main job', { timeout: 600_000 }, () => {
     ] as const) {
       await eventually(`${kind} ${name} to go`, 60, async () => (await bed.read(kind, name, 'registry')) === undefined);
     }
-    assert.ok(!existsSync(join(layout(number).certsDir, host)));
+    await eventually('the node to be cleaned', 60, async () => !existsSync(join(layout(number).certsDir, host)));
   });
 
   async function quiet(): Promise<void> {

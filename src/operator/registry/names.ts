@@ -17,9 +17,6 @@ export const annotations = {
   mounted: 'ne-registry.io/mounted',
 } as const;
 
-/** Holds a Registry until what node access wrote on the nodes is removed. */
-export const nodeAccessFinalizer = 'ne-registry.io/node-access';
-
 export type Component = 'registry' | 'node-access';
 
 export interface ChildNames {

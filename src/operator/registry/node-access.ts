@@ -1,14 +1,18 @@
 /**
- * Sets nodes up to pull, and cleans up after that. What agents write lies outside the cluster, so while it may be there
- * a finalizer holds the Registry. Cleaning up is a task of the same DaemonSet: its pods are replaced by ones that
- * remove what was written, and it is deleted when all have. Nodes that do not answer in time are named and left.
+ * Sets nodes up to pull, and cleans up after that. What agents write lies outside the cluster, but no finalizer holds the
+ * Registry for it: nothing may stand in the way of a deletion, least of all a namespace's, which takes the operator's
+ * rights with it. Instead the DaemonSet is not owned: where its Registry is gone, or wants no agents any more, its pods
+ * are replaced by ones that remove what was written, and it is deleted when all have. Nodes that do not answer in time
+ * are left, and an event says so.
  */
 
+import type { KubeClient } from '../kube/client.ts';
+import { ensure } from '../kube/ensure.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { refOf } from '../kube/object.ts';
 import type { Events } from '../runtime/events.ts';
 import { type ApplyContext, applyChild, uidOf } from './apply.ts';
-import { type NodeAccess, renderNodeAccess } from './children/node-access.ts';
+import { type NodeAccess, renderNodeAccess, renderRemoval } from './children/node-access.ts';
 import { nodePortOf, type Service } from './children/services.ts';
 import { newest, type Pod } from './health.ts';
 import type { Warning } from './status.ts';
@@ -42,7 +46,7 @@ export async function keepNodeAccess(
 ): Promise<NodeAccessState> {
   const nodePort = nodePortOf(service);
   if (nodePort === undefined) return state('Starting', 'the cluster has not yet chosen a node port', true);
-  const access: NodeAccess = { task: 'Write', nodePort: routed ? nodePort : undefined, trusted };
+  const access: NodeAccess = { nodePort: routed ? nodePort : undefined, trusted };
   const agents = await applyChild<AgentSet>(context, renderNodeAccess(context.site, access) as AgentSet);
   return judgeAgents(agents, podsOf(context.view, context.site, 'node-access'), now);
 }
@@ -64,36 +68,23 @@ export function judgeAgents(agents: AgentSet, pods: readonly Pod[], now: Date): 
 }
 
 export interface CleanUp {
+  readonly client: KubeClient;
+  readonly events: Events;
   /** When cleaning up began. */
   readonly since: Date;
   readonly now: Date;
-  /** No new pods can be made: the namespace is going. */
-  readonly hopeless: boolean;
-  readonly events: Events;
 }
 
-/** One step of cleaning up; true when nothing is left to do. */
-export async function cleanUpNodes(context: ApplyContext, { since, now, hopeless, events }: CleanUp): Promise<boolean> {
-  const { client, site } = context;
-  const name = site.names.nodeAccess;
-  const live = await client.get<AgentSet>({
-    apiVersion: 'apps/v1',
-    kind: 'DaemonSet',
-    name,
-    namespace: site.namespace,
-  });
-  if (live === undefined) return true;
-  const late = now.getTime() - since.getTime() >= cleanUpMs;
-  if (!hopeless && !late) {
-    const agents = await applyChild<AgentSet>(
-      context,
-      renderNodeAccess(site, { task: 'Remove', nodePort: undefined, trusted: false }) as AgentSet,
-    );
-    if (!isRolledOut(agents)) return false;
+/** One step of cleaning up after `live`, the agents of a Registry that wants none; true when nothing is left to do. */
+export async function cleanUpNodes(live: AgentSet, { client, events, since, now }: CleanUp): Promise<boolean> {
+  if (live.metadata.deletionTimestamp !== undefined) return true;
+  if (now.getTime() - since.getTime() < cleanUpMs) {
+    const { object } = await ensure(client, renderRemoval(live) as AgentSet, live);
+    if (!isRolledOut(object)) return false;
   } else {
     const { desiredNumberScheduled = 0, numberReady = 0 } = live.status ?? {};
-    const note = `node access was removed without waiting for every node (${numberReady} of ${desiredNumberScheduled} were ready): on the others ${site.spec.host} stays in containerd's certs.d`;
-    events.record(site.registry, { type: 'Warning', reason: 'NodesNotCleaned', note });
+    const note = `node access is removed though only ${numberReady} of ${desiredNumberScheduled} nodes were cleaned: on the others the host stays in containerd's certs.d`;
+    events.record(live, { type: 'Warning', reason: 'NodesNotCleaned', note });
   }
   await client.delete(refOf(live), uidOf(live));
   return true;

@@ -1,7 +1,6 @@
 /** Reconciles one Registry: guard, make the materials, apply the children, look how they do, say so. */
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, KubeError } from '../kube/error.ts';
-import { addFinalizer, removeFinalizer } from '../kube/finalizer.ts';
 import type { Standing } from '../runtime/conditions.ts';
 import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
 import { Stalled } from '../runtime/errors.ts';
@@ -10,7 +9,7 @@ import { applyStatus } from '../runtime/status.ts';
 import type { AskRegistry } from './admin-api.ts';
 import { converge } from './converge.ts';
 import { Failing } from './failing.ts';
-import { nodeAccessFinalizer } from './names.ts';
+import { childNames, registryLabel } from './names.ts';
 import { cleanUpNodes } from './node-access.ts';
 import type { RegistryResource } from './resource.ts';
 import { type Site, siteOf } from './site.ts';
@@ -44,12 +43,11 @@ export function registryReconciler(options: RegistryReconcilerOptions): Reconcil
   const memory: Memory = { cleaningSince: new Map(), administrators: new Map() };
   return async ({ namespace, name }, signal) => {
     const registry = options.view.registries.get(namespace, name);
-    if (registry === undefined) {
-      memory.cleaningSince.delete(`${namespace}/${name}`);
+    if (registry === undefined || registry.metadata.deletionTimestamp !== undefined) {
+      // What it owns goes by itself; what its agents wrote on nodes does not.
       memory.administrators.delete(`${namespace}/${name}`);
-      return;
+      return (await withoutAgents(options, memory, { namespace, name })) ? {} : { requeueAfterSeconds: 2 };
     }
-    if (registry.metadata.deletionTimestamp !== undefined) return await conclude(options, memory, registry);
     if (registry.spec.suspend === true) return await suspend(options, registry);
     return await advance(options, memory, { registry, signal });
   };
@@ -58,17 +56,16 @@ export function registryReconciler(options: RegistryReconcilerOptions): Reconcil
 async function advance(
   options: RegistryReconcilerOptions,
   memory: Memory,
-  { registry: seen, signal }: { registry: RegistryResource; signal: AbortSignal },
+  { registry, signal }: { registry: RegistryResource; signal: AbortSignal },
 ): Promise<ReconcileResult> {
   const found: Findings = { warnings: [] };
-  let registry = seen;
   try {
     const refused = unsupportedSettings(registry.spec);
     if (refused.length > 0) throw new Stalled('SettingNotSupported', refusedMessage(refused));
-    let site = siteFor(options, registry);
-    registry = await holdWhileNodesAreSetUp(options, memory, site);
-    site = siteFor(options, registry);
+    const site = siteFor(options, registry);
     found.site = site;
+    if (site.configuresNodes) memory.cleaningSince.delete(`${site.namespace}/${site.name}`);
+    else await withoutAgents(options, memory, site);
     const standing = await converge({ ...options, memory, site, signal }, found);
     await say(options, registry, { standing, found });
     return { requeueAfterSeconds: jittered(lookAgain[standing.state]) };
@@ -81,57 +78,21 @@ async function advance(
   }
 }
 
-/** Adds the finalizer while nodes are set up, or cleans up after it and removes it; gives the newest Registry. */
-async function holdWhileNodesAreSetUp(
-  options: RegistryReconcilerOptions,
+/** Cleans up after the agents of a Registry that has none, or is gone; true when nothing is left to do. */
+async function withoutAgents(
+  { client, view, events, now }: RegistryReconcilerOptions,
   memory: Memory,
-  site: Site,
-): Promise<RegistryResource> {
-  const { registry } = site;
-  if (site.configuresNodes) {
-    memory.cleaningSince.delete(`${site.namespace}/${site.name}`);
-    return await addFinalizer(options.client, registry, nodeAccessFinalizer);
-  }
-  if (!registry.metadata.finalizers?.includes(nodeAccessFinalizer)) return registry;
-  const done = await cleanUp(options, memory, { site, hopeless: false });
-  return done ? await removeFinalizer(options.client, registry, nodeAccessFinalizer) : registry;
-}
-
-/** The Registry is going: what it owns goes by itself, what it wrote on nodes is removed first. */
-async function conclude(
-  options: RegistryReconcilerOptions,
-  memory: Memory,
-  registry: RegistryResource,
-): Promise<ReconcileResult> {
-  if (!registry.metadata.finalizers?.includes(nodeAccessFinalizer)) return {};
-  const site = siteFor(options, registry);
-  const hopeless = await isNamespaceGoing(options.client, site.namespace);
-  if (!(await cleanUp(options, memory, { site, hopeless }))) return { requeueAfterSeconds: 2 };
-  await removeFinalizer(options.client, registry, nodeAccessFinalizer);
-  return {};
-}
-
-async function cleanUp(
-  options: RegistryReconcilerOptions,
-  memory: Memory,
-  { site, hopeless }: { site: Site; hopeless: boolean },
+  { namespace, name }: { namespace: string; name: string },
 ): Promise<boolean> {
-  const key = `${site.namespace}/${site.name}`;
-  const now = options.now();
-  const since = memory.cleaningSince.get(key) ?? now;
-  memory.cleaningSince.set(key, since);
-  return await cleanUpNodes({ ...options, site }, { since, now, hopeless, events: options.events });
-}
-
-/** Whether the namespace is being deleted, as far as the operator may know. */
-async function isNamespaceGoing(client: KubeClient, name: string): Promise<boolean> {
-  try {
-    const namespace = await client.get({ apiVersion: 'v1', kind: 'Namespace', name });
-    return namespace === undefined || namespace.metadata.deletionTimestamp !== undefined;
-  } catch (error) {
-    if (error instanceof KubeError && error.status === 403) return false;
-    throw error;
+  const key = `${namespace}/${name}`;
+  const live = view.children.get('DaemonSet')?.get(namespace, childNames(name).nodeAccess);
+  if (live === undefined || live.metadata.labels?.[registryLabel] !== name) {
+    memory.cleaningSince.delete(key);
+    return true;
   }
+  const since = memory.cleaningSince.get(key) ?? now();
+  memory.cleaningSince.set(key, since);
+  return await cleanUpNodes(live, { client, events, since, now: now() });
 }
 
 async function suspend(

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { annotations, nodeAccessFinalizer } from '../../../src/operator/registry/names.ts';
+import { annotations } from '../../../src/operator/registry/names.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const page = (name: string) => readFileSync(join(ROOT, 'docs/spec/v1alpha1', name), 'utf8');
@@ -67,7 +67,6 @@ test('kinds without a controller are said to be so', () => {
 test('the annotation and the finalizer are named as the operator knows them', () => {
   const text = page('registry.md');
   assert.ok(text.includes(annotations.reconcileAt));
-  assert.ok(text.includes(nodeAccessFinalizer));
   const definition = readFileSync(join(ROOT, 'crds/ne-registry.io_registries.yaml'), 'utf8');
   assert.ok(definition.includes(`\`${annotations.reconcileAt}\``));
 });

@@ -10,7 +10,7 @@ import { renderBundle } from '../../../src/operator/registry/children/bundle.ts'
 import { renderDisruptionBudget } from '../../../src/operator/registry/children/disruption-budget.ts';
 import { renderIngress } from '../../../src/operator/registry/children/ingress.ts';
 import { renderNetworkPolicy } from '../../../src/operator/registry/children/network-policy.ts';
-import { renderNodeAccess } from '../../../src/operator/registry/children/node-access.ts';
+import { renderNodeAccess, renderRemoval } from '../../../src/operator/registry/children/node-access.ts';
 import {
   decode,
   renderAdministrator,
@@ -39,7 +39,7 @@ import { unsupportedSettings } from '../../../src/operator/registry/support.ts';
 import { site } from './sample.ts';
 
 const values = { 'a.key': 'value' };
-const access = { task: 'Write', nodePort: 31234, trusted: true } as const;
+const access = { nodePort: 31234, trusted: true } as const;
 
 function children(of: Site): KubeObject[] {
   return [
@@ -209,6 +209,24 @@ test('the agents are not owned: what is owned may be deleted before they have cl
     renderNodeAccess(site({ nodeAccess: { mode: 'Configure' } }), access).metadata.ownerReferences,
     undefined,
   );
+});
+
+test('agents that take back what they wrote need nothing that goes with their Registry', () => {
+  const live = renderNodeAccess(site({ nodeAccess: { mode: 'Configure' } }), access);
+  const removal = renderRemoval({
+    ...live,
+    status: {},
+    metadata: { ...live.metadata, uid: 'u', resourceVersion: '7' },
+  });
+  const { spec: pod } = template(removal);
+  assert.deepEqual(
+    pod.volumes.map(({ name }) => name),
+    ['certs-d'],
+  );
+  assert.ok(JSON.stringify(pod).includes('--remove'));
+  assert.ok(!JSON.stringify(pod).includes('serviceAccountName'));
+  assert.deepEqual(removal.metadata, live.metadata);
+  assert.deepEqual(renderRemoval(removal), removal);
 });
 
 test('a tag or digest alone changes the default image only there', () => {

@@ -8,8 +8,6 @@ const bundlePath = '/etc/ne-registry/ca';
 const statusPort = 8081;
 
 export interface NodeAccess {
-  /** `Write` sets nodes up, `Remove` takes back what was written, before the DaemonSet goes. */
-  readonly task: 'Write' | 'Remove';
   /** Port on every node's address that leads to the registry; undefined where its certificate is not for them. */
   readonly nodePort: number | undefined;
   /** Whether there is a bundle that nodes must learn to trust. */
@@ -19,7 +17,7 @@ export interface NodeAccess {
 /**
  * One agent on every node that tells containerd how to reach and trust the registry. The one pod outside the restricted
  * profile: it writes in a folder of the host, which is root's. Not owned by the Registry: the operator removes it when
- * it has cleaned up, also where everything that is owned is deleted first.
+ * its pods have cleaned up.
  */
 export function renderNodeAccess(site: Site, access: NodeAccess): KubeObject {
   const metadata = unowned(site, site.names.nodeAccess, 'node-access');
@@ -36,11 +34,37 @@ export function renderNodeAccess(site: Site, access: NodeAccess): KubeObject {
   };
 }
 
+/**
+ * The same DaemonSet with the task to take back what it wrote. It is made from the one that is there, since its Registry
+ * may be gone, and needs nothing that goes with that.
+ */
+export function renderRemoval(live: KubeObject): KubeObject {
+  const spec = structuredClone(live.spec) as DaemonSetSpec;
+  const pod = spec.template.spec;
+  pod.volumes = pod.volumes.filter(({ name }) => name === 'certs-d');
+  for (const each of pod.containers) {
+    each.volumeMounts = each.volumeMounts.filter(({ name }) => name === 'certs-d');
+    each.args = [...each.args.filter((arg) => arg !== '--remove'), '--remove'];
+  }
+  const { name, namespace, labels } = live.metadata;
+  const metadata = {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(labels === undefined ? {} : { labels }),
+  };
+  return { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata, spec };
+}
+
+interface DaemonSetSpec {
+  template: {
+    spec: { volumes: { name: string }[]; containers: { args: string[]; volumeMounts: { name: string }[] }[] };
+  };
+}
+
 function podSpec(site: Site, access: NodeAccess): object {
   const pullSecrets = site.spec.image?.pullSecrets;
   const hostPath = site.spec.nodeAccess?.configPath ?? defaultConfigPath;
   return {
-    serviceAccountName: site.names.serviceAccount,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: 5,
@@ -57,7 +81,7 @@ function podSpec(site: Site, access: NodeAccess): object {
 }
 
 function container(site: Site, access: NodeAccess): object {
-  const { task, nodePort, trusted } = access;
+  const { nodePort, trusted } = access;
   return {
     name: 'node-agent',
     image: site.image,
@@ -70,7 +94,6 @@ function container(site: Site, access: NodeAccess): object {
       ...(nodePort === undefined ? [] : ['--node-port', String(nodePort)]),
       ...(trusted ? ['--ca', `${bundlePath}/ca.crt`] : []),
       ...['--listen', `:${statusPort}`],
-      ...(task === 'Remove' ? ['--remove'] : []),
     ],
     env: [{ name: 'NODE_IP', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } }],
     ports: [{ name: 'status', containerPort: statusPort, protocol: 'TCP' }],

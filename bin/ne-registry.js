@@ -1,15 +1,20 @@
 #!/usr/bin/env node
-// From a checkout the sources run as they are. Memory is a feature, and part of it is decided before a program's first line:
-// how V8 sizes its young generation, whether glibc gives back what it freed, and whether the 17 MB of the type stripper
-// stay out because a run before left stripped sources in the compile cache (which worker threads only find by the
-// environment). So the process replaces itself once by one with these settings; its number stays the same.
+// From a checkout the sources run as they are. Memory is a feature, and part of it is decided before a program's first line,
+// so the process replaces itself once by one with the right settings; its number stays the same. The compile cache keeps
+// stripped sources, and with them the 17 MB of the type stripper out of all runs but the first; worker threads find it only
+// by the environment.
 import { fileURLToPath } from 'node:url';
-import { settings } from './settings.js';
+import { environment, flags } from './settings.js';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const program = here('../src/main.ts');
-const { flags, environment } = settings(here('../node_modules/.cache/ne-registry'));
-process.execve(process.execPath, [process.execPath, ...flags, program, ...process.argv.slice(2)], {
-  ...environment,
-  ...process.env,
-});
+process.execve(
+  process.execPath,
+  [
+    process.execPath,
+    ...flags,
+    '--disable-warning=ExperimentalWarning',
+    here('../src/main.ts'),
+    ...process.argv.slice(2),
+  ],
+  { NODE_COMPILE_CACHE: here('../node_modules/.cache/ne-registry'), ...environment, ...process.env },
+);

@@ -23,10 +23,15 @@ export interface JsonBounds {
 export function parseStrictJson(input: Uint8Array | string, bounds: JsonBounds = {}): unknown {
   const text = typeof input === 'string' ? input : decode(input);
   checkKeysAndDepth(text, bounds.depth ?? 32);
+  const value = parse(text);
+  refuseInexactNumbers(value, '');
+  return value;
+}
+
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text, refuseInexactNumbers);
+    return JSON.parse(text);
   } catch (error) {
-    if (error instanceof InvalidJson) throw error;
     throw new InvalidJson(`not valid JSON: ${(error as Error).message}`);
   }
 }
@@ -44,14 +49,18 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-function refuseInexactNumbers(key: string, value: unknown): unknown {
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+/** Not a reviver: given one, the engine keeps the source of every value beside it. The depth is bounded already. */
+function refuseInexactNumbers(value: unknown, key: string): void {
+  if (typeof value === 'number') refuseInexact(value, key);
+  else if (Array.isArray(value)) for (const item of value) refuseInexactNumbers(item, key);
+  else if (isJsonObject(value)) for (const name of Object.keys(value)) refuseInexactNumbers(value[name], name);
+}
+
+function refuseInexact(value: number, key: string): void {
+  if (!Number.isFinite(value)) throw new InvalidJson(`the number at ${JSON.stringify(key)} is too large`);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
     throw new InvalidJson(`the number at ${JSON.stringify(key)} is past 2^53 and would lose digits`);
   }
-  if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new InvalidJson(`the number at ${JSON.stringify(key)} is too large`);
-  }
-  return value;
 }
 
 /** One pass over the structure: strings are skipped by the engine's own search, so long values cost next to nothing. */

@@ -5,5 +5,6 @@
  */
 export function giveBack(chunk: Uint8Array): void {
   const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0);
+  if (!(buffer instanceof ArrayBuffer) || buffer.detached || buffer.byteLength !== chunk.byteLength) return;
+  buffer.transfer(0);
 }

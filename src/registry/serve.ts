@@ -21,6 +21,7 @@ import { metricsRouter } from './http/metrics-router.ts';
 import { Pulls } from './http/pulls.ts';
 import { tokenRouter } from './http/token-router.ts';
 import { createWebApp, dispatch } from './http/web.ts';
+import { sweepAbandonedUploads } from './jobs/abandoned-uploads.ts';
 import { Listener } from './listener.ts';
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
 import { Reloader } from './reload.ts';
@@ -98,12 +99,15 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const pulls = new Pulls(stores.metadata, { now, log });
   const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, state: { draining: false } };
   const listeners = createListeners(house, register, first);
+  const sweeping = sweepUploads(house);
   return {
-    shutdown: shutdownSteps(house, listeners, reloader),
+    shutdown: shutdownSteps(house, listeners, { reloader, sweeping }),
     async start(): Promise<RunningRegistry> {
       const api = await listeners.api.listen();
       const management = await listeners.management?.listen();
       reloader.watch(watchSeconds);
+      // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
+      globalThis.gc?.();
       return { api, management, reload: () => reloader.check(), shutdown: this.shutdown };
     },
   };
@@ -174,12 +178,31 @@ function managementRouters({ stores, state }: House, register: MetricsRegistry):
   return [metricsRouter(register), healthRouter({ unreadiness })];
 }
 
+/** Looks every hour for uploads that were given up. */
+function sweepUploads({ stores, log, now, settings }: House): NodeJS.Timeout {
+  const sweep = async () => {
+    const dropped = await sweepAbandonedUploads(stores, now() - settings().document.limits.uploadIdleSeconds * 1000);
+    if (dropped > 0) log.info({ dropped }, 'dropped uploads that saw no byte for limits.uploadIdleSeconds');
+  };
+  const hour = 3_600_000;
+  return setInterval(() => {
+    sweep().catch((error: unknown) =>
+      log.warn({ err: error }, 'looking for abandoned uploads failed; tried again in an hour'),
+    );
+  }, hour).unref();
+}
+
 /** The management listener goes last: probes are answered to the end. */
-function shutdownSteps(house: House, { api, management }: Listeners, reloader: Reloader): ShutdownStep[] {
+function shutdownSteps(
+  house: House,
+  { api, management }: Listeners,
+  { reloader, sweeping }: { reloader: Reloader; sweeping: NodeJS.Timeout },
+): ShutdownStep[] {
   const { log, pulls, stores, state, settings } = house;
   const drain = async () => {
     state.draining = true;
     reloader.stop();
+    clearInterval(sweeping);
     const { cut } = await api.drain(settings().document.drainSeconds);
     if (cut > 0) log.warn({ connections: cut }, 'requests in flight took longer than drainSeconds and were cut');
   };

@@ -1,6 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createSecureContext } from 'node:tls';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
 import { TrustedProxies } from './auth/callers.ts';
@@ -156,7 +155,7 @@ async function readTls({ tls }: RegistryBootstrap, reader: Reader): Promise<TlsM
   const cert = await reader.required(tls.certFile, 'the TLS certificate');
   const key = await reader.required(tls.keyFile, 'the TLS key');
   checked(`${tls.certFile} and ${tls.keyFile} are no pair of certificate and key`, () =>
-    createSecureContext({ cert, key }),
+    process.getBuiltinModule('node:tls').createSecureContext({ cert, key }),
   );
   return { cert, key, minVersion: tls.minVersion };
 }

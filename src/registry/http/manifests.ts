@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { Refusal } from '../../domain/errors.ts';
 import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
 import { InvalidManifest, type Manifest, mayBeMissing, readManifest } from '../../domain/oci/manifest.ts';
-import type { ManifestRow, NewEdge, NewManifest, PutManifestResult, Reference } from '../metadata/store.ts';
+import { giveBack } from '../../platform/give-back.ts';
+import type {
+  ManifestRow,
+  ManifestWithBytes,
+  NewEdge,
+  NewManifest,
+  PutManifestResult,
+  Reference,
+} from '../metadata/store.ts';
 import type { Content, Rooms } from './api.ts';
 import { type Exchange, reply } from './exchange.ts';
 import { tagQueries } from './query.ts';
@@ -27,7 +35,10 @@ export async function getManifest(rooms: Rooms, exchange: Exchange, target: Targ
     return;
   }
   if (!head) rooms.pulls.note(target.repository, found.digest);
-  reply(exchange, 200, headers, 'bytes' in found ? (found.bytes as Uint8Array) : undefined);
+  if (!('bytes' in found)) return reply(exchange, 200, headers);
+  const { bytes, exclusive } = found as ManifestWithBytes;
+  if (exclusive) exchange.response.once('close', () => giveBack(bytes));
+  reply(exchange, 200, headers, bytes);
 }
 
 /** `PUT /v2/<name>/manifests/<reference>` with its `tag` parameters (distribution-spec dev §"Pushing Manifests"). */
@@ -44,6 +55,7 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
       digest,
       mediaType: manifest.mediaType,
       bytes,
+      ownsBytes: true,
       edges: edgesOf(manifest, rooms.settings().content),
       tags,
       by: { name: identity.name, now: rooms.now() },

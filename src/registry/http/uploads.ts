@@ -111,8 +111,9 @@ async function append(rooms: Rooms, exchange: Exchange, { id }: Session): Promis
   if (present === undefined) throw unknownUpload();
   const offset = chunkOffset(request, present, exchange);
   const { uploadBytes } = rooms.settings().limits;
+  const limit = uploadBytes > 0 ? { maxBytes: uploadBytes } : {};
   const body = request as AsyncIterable<Buffer>;
-  const { size } = await rooms.blobs.append(id, body, { offset, ...(uploadBytes > 0 && { maxBytes: uploadBytes }) });
+  const { size } = await rooms.blobs.append(id, body, { offset, ownsChunks: true, ...limit });
   return size;
 }
 

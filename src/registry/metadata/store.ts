@@ -16,7 +16,7 @@ export interface MetadataStore {
   /** A manifest by tag or digest, without its bytes. */
   manifest(repository: string, reference: Reference): Awaitable<ManifestRow | undefined>;
   /** The same with the exact bytes that were pushed. */
-  manifestBytes(repository: string, reference: Reference): Awaitable<(ManifestRow & { bytes: Uint8Array }) | undefined>;
+  manifestBytes(repository: string, reference: Reference): Awaitable<ManifestWithBytes | undefined>;
   /** A blob as far as it is visible in the repository. */
   blob(repository: string, digest: Digest): Awaitable<BlobRow | undefined>;
   /** Repositories in which a blob is visible, at most `limit`, in name order: for a mount without `from`. */
@@ -84,6 +84,12 @@ export interface ManifestRow {
   readonly pushedAt: Millis;
 }
 
+export interface ManifestWithBytes extends ManifestRow {
+  readonly bytes: Uint8Array;
+  /** Nobody else holds these bytes: the caller may free their memory once they are sent. */
+  readonly exclusive?: boolean;
+}
+
 export interface ReferrerRow {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -136,6 +142,8 @@ export interface NewManifest {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
+  /** The bytes are the store's from now on: it may move or free their memory. */
+  readonly ownsBytes?: boolean;
   readonly edges: readonly NewEdge[];
   readonly subject?: Digest;
   readonly artifactType?: string;

@@ -48,6 +48,8 @@ export interface AppendOptions {
   /** Algorithm of the running hash; sha256 unless the client announced another. */
   readonly algorithm?: Algorithm;
   readonly signal?: AbortSignal;
+  /** The chunks are the store's from now on: it may free their memory as soon as they are written. */
+  readonly ownsChunks?: boolean;
 }
 
 export interface StoredBlob {

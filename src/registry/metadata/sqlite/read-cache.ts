@@ -1,15 +1,13 @@
-import type { BlobRow, ManifestRow } from '../store.ts';
+import type { BlobRow, ManifestRow, ManifestWithBytes } from '../store.ts';
 
 /** Bytes the cache may hold, its own bookkeeping included. */
 const MOST_BYTES = 4 * 1024 * 1024;
 /** A larger manifest is read again each time. */
-const LARGEST = 64 * 1024;
+export const LARGEST = 64 * 1024;
 /** What an entry costs beside the manifest's bytes: key, row, map slot. */
 const OVERHEAD = 600;
 /** Written repositories that are remembered; past it everything is forgotten, which is always right. */
 const MOST_EPOCHS = 10_000;
-
-export type ManifestWithBytes = ManifestRow & { readonly bytes: Uint8Array };
 
 interface Entry {
   readonly value: ManifestRow | ManifestWithBytes | BlobRow;

@@ -3,6 +3,7 @@ import type {
   Actor,
   BlobRow,
   ManifestRow,
+  ManifestWithBytes,
   MetadataStore,
   Millis,
   NewBlob,
@@ -13,7 +14,7 @@ import type {
 } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { closed, storeError } from './faults.ts';
-import { type ManifestWithBytes, ReadCache } from './read-cache.ts';
+import { LARGEST, ReadCache } from './read-cache.ts';
 import * as blobReads from './reads/blobs.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
@@ -48,7 +49,8 @@ export class SqliteStore implements MetadataStore {
     const name = 'tag' in reference ? `t ${reference.tag}` : `m ${reference.digest}`;
     const known = this.#cache?.get<ManifestRow | ManifestWithBytes>(repository, name);
     if (known !== undefined && 'bytes' in known) return known;
-    return this.#keep(repository, name, (reader) => manifestReads.manifestBytes(reader, repository, reference));
+    const read = this.#keep(repository, name, (reader) => manifestReads.manifestBytes(reader, repository, reference));
+    return read === undefined || read.bytes.byteLength <= LARGEST ? read : { ...read, exclusive: true };
   }
   blob(repository: string, digest: Digest): BlobRow | undefined {
     const name = `b ${digest}`;

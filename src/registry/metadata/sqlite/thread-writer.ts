@@ -45,7 +45,7 @@ export class ThreadWriter implements Writer {
       workerData,
       name: 'metadata writer',
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4 },
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 1 },
     });
     await started(worker);
     return new ThreadWriter(worker, onDeath);
@@ -93,7 +93,7 @@ export class ThreadWriter implements Writer {
   /** One message for all that was asked in this turn of the event loop. */
   #send(): void {
     if (this.#outbox.length === 0 || this.#state === 'dead') return;
-    this.#worker.postMessage({ commands: this.#outbox } satisfies ToThread);
+    this.#worker.postMessage({ commands: this.#outbox } satisfies ToThread, movable(this.#outbox));
     this.#outbox = [];
   }
 
@@ -130,6 +130,15 @@ function bytesOf(data: object): number {
   const bytes = 'bytes' in data && data.bytes instanceof Uint8Array ? data.bytes.byteLength : 0;
   const edges = 'edges' in data && Array.isArray(data.edges) ? data.edges.length : 0;
   return bytes + edges * EDGE_BYTES;
+}
+
+/** Memory that may move to the thread instead of being copied: bytes that the store owns and that share it with nothing. */
+function movable(commands: readonly Command[]): ArrayBuffer[] {
+  return commands.flatMap(({ data }) => {
+    if (typeof data !== 'object' || data === null || !('ownsBytes' in data && 'bytes' in data)) return [];
+    const { buffer, byteLength } = data.bytes as Uint8Array;
+    return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength && byteLength > 0 ? [buffer] : [];
+  });
 }
 
 function started(worker: Worker): Promise<void> {

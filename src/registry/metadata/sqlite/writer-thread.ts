@@ -1,5 +1,6 @@
 /** The thread that owns the writing connection. It drains all that has queued up into one commit, replies, and repeats. */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { giveBack } from '../../../platform/give-back.ts';
 import { type Command, type Reply, runBatch } from './batch.ts';
 import { type Connection, openForWriting } from './connection.ts';
 import { faultOf } from './faults.ts';
@@ -36,8 +37,10 @@ class WriterThread {
     for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port))
       this.#take(next.message as ToThread);
     while (this.#queue.length > 0) {
-      const replies: Reply[] = runBatch(this.#connection, this.#queue.splice(0, LARGEST_BATCH), this.#reserve);
+      const commands = this.#queue.splice(0, LARGEST_BATCH);
+      const replies: Reply[] = runBatch(this.#connection, commands, this.#reserve);
       this.#tell({ replies });
+      commands.forEach(giveBackBytes);
     }
     if (this.#closing) this.#close();
   }
@@ -56,6 +59,11 @@ class WriterThread {
     this.#connection.close();
     this.#port.close();
   }
+}
+
+/** A manifest's bytes came as this thread's own copy, and are in the database now. */
+function giveBackBytes({ data }: Command): void {
+  if (typeof data === 'object' && data !== null && 'bytes' in data) giveBack(data.bytes as Uint8Array);
 }
 
 if (parentPort !== null) {

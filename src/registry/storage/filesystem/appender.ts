@@ -1,15 +1,19 @@
 import { Refusal } from '../../../domain/errors.ts';
+import { giveBack } from '../../../platform/give-back.ts';
 import type { AppendOptions } from '../store.ts';
 import { unknownUpload } from './faults.ts';
 import type { Session } from './session.ts';
 import type { Space } from './space.ts';
 
-/** Bytes gathered into one write; while it is under way the next are gathered. So an upload holds twice this at most. */
-const GATHER = 512 * 1024;
+/**
+ * Bytes that may wait while a write is under way. An upload holds twice this at most, and only while the disk is slower than
+ * its client: an idle one holds nothing, however many there are.
+ */
+const GATHER = 256 * 1024;
 
 /**
- * Writes a body to an upload. Chunks are gathered without copying and written with one call; hashing and the arrival of
- * the next bytes overlap with it.
+ * Writes a body to an upload. The first chunk is written at once; what arrives meanwhile is gathered without copying and goes
+ * out with the next call, so that hashing and the arrival of bytes overlap with writing.
  */
 export class Appender {
   #session: Session;
@@ -18,10 +22,13 @@ export class Appender {
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #writing: Promise<void> | undefined;
+  #idle = true;
+  readonly #owned: boolean;
 
   constructor(session: Session, space: Space, options: AppendOptions) {
     this.#session = session;
     this.#space = space;
+    this.#owned = options.ownsChunks ?? false;
     this.#limit = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
   }
 
@@ -35,7 +42,7 @@ export class Appender {
         if (accepted > this.#limit) throw tooLarge(this.#limit);
         this.#gathered.push(chunk);
         this.#gatheredBytes += chunk.byteLength;
-        if (this.#gatheredBytes >= GATHER) await this.#flush();
+        if (this.#idle || this.#gatheredBytes >= GATHER) await this.#flush();
       }
     } catch (error) {
       await this.#settle().catch(() => undefined);
@@ -59,7 +66,10 @@ export class Appender {
     this.#gathered = [];
     this.#gatheredBytes = 0;
     await this.#space.claim(bytes);
-    const writing = this.#write(chunks, bytes);
+    this.#idle = false;
+    const writing = this.#write(chunks, bytes).finally(() => {
+      this.#idle = true;
+    });
     writing.catch(() => undefined);
     this.#writing = writing;
   }
@@ -77,6 +87,7 @@ export class Appender {
       }
       await writing;
       session.size = start + bytes;
+      if (this.#owned) chunks.forEach(giveBack);
     } catch (error) {
       session.forgetHash();
       if (session.ended) throw unknownUpload(session.id);

@@ -1,6 +1,6 @@
 /** The first administrator of a Registry: a random password, and what the pod needs to check it. */
 import { randomInt } from 'node:crypto';
-import bcrypt from 'bcryptjs';
+import bcrypt from 'bcrypt';
 
 export const administratorName = 'admin';
 const passwordLength = 32;
@@ -36,7 +36,8 @@ function randomPassword(): string {
 async function fits(htpasswd: string, username: string, password: string): Promise<boolean> {
   const match = /^([^:\n]+):(\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})\n?$/.exec(htpasswd);
   if (match?.[1] !== username || match[2] === undefined) return false;
-  return bcrypt.compare(password, match[2]);
+  // $2y$ is crypt_blowfish's name for what OpenBSD calls $2b$.
+  return bcrypt.compare(password, match[2].replace(/^\$2y/, '$2b'));
 }
 
 function isUsername(name: string | undefined): name is string {

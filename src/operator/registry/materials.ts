@@ -76,12 +76,13 @@ export async function keepAdministrator(client: KubeClient, site: Site, checked:
     complete: async (found) => {
       // Comparing a bcrypt hash takes some 60 ms: done once for what has not changed since.
       const key = `${site.namespace}/${site.name}`;
-      const print = fingerprint(JSON.stringify(found));
-      if (checked.get(key) === print) return found;
-      const { username, password, htpasswd } = await completeAdministrator(found);
-      const complete = { username, password, htpasswd };
-      checked.set(key, fingerprint(JSON.stringify(complete)));
-      return complete;
+      const { username = '', password = '', htpasswd = '' } = found;
+      if (checked.get(key) === fingerprint(`${username}\n${password}\n${htpasswd}`)) {
+        return { username, password, htpasswd };
+      }
+      const complete = await completeAdministrator(found);
+      checked.set(key, fingerprint(`${complete.username}\n${complete.password}\n${complete.htpasswd}`));
+      return { ...complete };
     },
   });
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { test } from 'node:test';
-import bcrypt from 'bcryptjs';
+import bcrypt from 'bcrypt';
 import { completeAdministrator } from '../../../src/operator/registry/administrator.ts';
 import { generateKeys, readKeys } from '../../../src/operator/registry/keys.ts';
 

@@ -10,9 +10,9 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:f
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { fewMediaTypes } from './few-media-types.ts';
 import { namedExports } from './named-exports.ts';
 import { prebuiltAddons } from './prebuilt-addons.ts';
-import { withoutPushgateway } from './without-pushgateway.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SOURCES = join(ROOT, 'src');
@@ -57,7 +57,7 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     },
     metafile: true,
     logLevel: 'warning',
-    plugins: [rewriteFileUrls(named), prebuiltAddons(folder), namedExports(), withoutPushgateway()],
+    plugins: [rewriteFileUrls(named), prebuiltAddons(folder), namedExports(), fewMediaTypes()],
   });
   for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
   return { folder, files: sizes(metafile), metafile };

@@ -1,11 +1,11 @@
-import prometheus, { type Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from './prometheus.ts';
 
 export type MetricsRegistry = Registry;
 
 /** A registry of metrics of its own (nothing global), with those of the process: memory, CPU, event loop lag, open files. */
 export function createMetrics(): MetricsRegistry {
-  const register = new prometheus.Registry();
+  const register = new Registry();
   // Every 50 ms instead of 10: an idle process shall be idle.
-  prometheus.collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 50 });
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: 50 });
   return register;
 }

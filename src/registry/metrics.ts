@@ -1,5 +1,5 @@
-import prometheus, { type Gauge, type Histogram } from 'prom-client';
 import type { MetricsRegistry } from '../platform/metrics.ts';
+import { Counter, Gauge, Histogram } from '../platform/prometheus.ts';
 
 /** One finished request. No repository, tag or digest: the number of series must not grow with the content. */
 export interface RequestSample {
@@ -34,7 +34,7 @@ export function createRegistryMetrics(register: MetricsRegistry, sources: Scrape
   const registers = [register];
   reportTraffic(register, sources);
   reportStorage(register, sources);
-  const passwords = new prometheus.Counter({
+  const passwords = new Counter({
     name: 'ne_registry_password_checks_total',
     help: 'Passwords checked against a hash (not remembered), by result: right, wrong, refused.',
     labelNames: ['result'] as const,
@@ -42,7 +42,7 @@ export function createRegistryMetrics(register: MetricsRegistry, sources: Scrape
   });
   return {
     observe: requestObserver(register),
-    uploadsInProgress: new prometheus.Gauge({
+    uploadsInProgress: new Gauge({
       name: 'ne_registry_uploads_in_progress',
       help: 'Requests that carry bytes of an upload now.',
       registers,
@@ -54,12 +54,12 @@ export function createRegistryMetrics(register: MetricsRegistry, sources: Scrape
 
 function reloadObserver(register: MetricsRegistry): (result: 'taken' | 'failed') => void {
   const registers = [register];
-  const failures = new prometheus.Counter({
+  const failures = new Counter({
     name: 'ne_config_reload_failures_total',
     help: 'New configurations that could not be used; the one before kept running.',
     registers,
   });
-  const good = new prometheus.Gauge({
+  const good = new Gauge({
     name: 'ne_config_last_reload_successful',
     help: '1 where what the configuration files say is what runs.',
     registers,
@@ -79,13 +79,13 @@ interface Child {
 /** Label sets are resolved once each: afterwards a request costs one look-up. */
 function requestObserver(register: MetricsRegistry): (sample: RequestSample) => void {
   const registers = [register];
-  const requests = new prometheus.Counter({
+  const requests = new Counter({
     name: 'ne_registry_http_requests_total',
     help: 'Requests answered, by method, route and status code.',
     labelNames: ['method', 'route', 'code'] as const,
     registers,
   });
-  const durations: Histogram<'route'> = new prometheus.Histogram({
+  const durations: Histogram<'route'> = new Histogram({
     name: 'ne_registry_http_request_duration_seconds',
     help: 'Time from the first byte of a request to the last of its answer, by route.',
     labelNames: ['route'],
@@ -110,7 +110,7 @@ function requestObserver(register: MetricsRegistry): (sample: RequestSample) => 
 
 function reportTraffic(register: MetricsRegistry, sources: ScrapeSources): void {
   const last = { received: 0, sent: 0 };
-  const counter = new prometheus.Counter({
+  const counter = new Counter({
     name: 'ne_registry_bytes_total',
     help: 'Bytes over the connections of the API, by direction.',
     labelNames: ['direction'] as const,
@@ -130,7 +130,7 @@ type Storage = NonNullable<Awaited<ReturnType<ScrapeSources['storage']>>>;
 /** Each gauge asks for itself, because a scrape reads them all at once; the source remembers its answer for a while. */
 function reportStorage(register: MetricsRegistry, sources: ScrapeSources): void {
   const gauge = (name: string, help: string, pick: (storage: Storage) => number | undefined) =>
-    new prometheus.Gauge({
+    new Gauge({
       name,
       help,
       registers: [register],

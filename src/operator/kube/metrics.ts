@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client';
+import { Counter, type Registry } from '../../platform/prometheus.ts';
 import type { TransportOptions } from './transport.ts';
 
 /** Registers `rest_client_requests_total` and gives what counts into it; once per registry. */

@@ -45,8 +45,13 @@ export class Intake {
     } finally {
       this.#held -= counted;
       body.giveBack();
-      if (counted > heavy) this.#collect();
+      this.settle(counted);
     }
+  }
+
+  /** Collects what parsing a body of `length` bytes left behind, where that is much. */
+  settle(length: number): void {
+    if (length > heavy) this.#collect();
   }
 }
 

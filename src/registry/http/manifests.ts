@@ -48,28 +48,24 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
   const tags = 'tag' in target.reference ? [target.reference.tag] : tagQueries(query);
   const { manifestBytes } = rooms.settings().limits;
   await rooms.intake.with(request, manifestBytes, async (bytes) => {
-    const manifest = understand(bytes, contentType(exchange));
     const digest = verifiedDigest(bytes, target.reference);
+    const facts = factsOf(bytes, contentType(exchange), rooms.settings().content);
+    rooms.intake.settle(bytes.length);
     const result = await rooms.metadata.putManifest({
+      ...facts,
+      ...conditionsOf(exchange, rooms, target.repository),
       repository: target.repository,
       digest,
-      mediaType: manifest.mediaType,
       bytes,
       ownsBytes: true,
-      edges: edgesOf(manifest, rooms.settings().content),
       tags,
       by: { name: identity.name, now: rooms.now() },
-      ...conditionsOf(exchange, rooms, target.repository),
-      ...(manifest.subject && { subject: manifest.subject.digest }),
-      ...(manifest.artifactType && { artifactType: manifest.artifactType }),
-      // Asked for in lists of referrers alone; everybody else reads the bytes.
-      ...(manifest.subject && manifest.annotations && { annotations: manifest.annotations }),
     });
     throwUnlessStored(result);
     reply(exchange, 201, {
       location: `/v2/${target.repository}/manifests/${digest}`,
       'docker-content-digest': digest,
-      ...(manifest.subject && { 'oci-subject': manifest.subject.digest }),
+      ...(facts.subject && { 'oci-subject': facts.subject }),
       ...('digest' in target.reference && tags.length > 0 && { 'oci-tag': tags }),
     });
   });
@@ -129,6 +125,22 @@ function verifiedDigest(bytes: Uint8Array, reference: Reference): Digest {
     throw new Refusal('DIGEST_INVALID', `the body's digest is ${digest}, not the one in the path`);
   }
   return digest;
+}
+
+type Facts = Pick<NewManifest, 'mediaType' | 'edges' | 'subject' | 'artifactType' | 'annotations'>;
+
+/** What the metadata keeps of a manifest beside its bytes; the rest of what was parsed is not held on to. */
+function factsOf(bytes: Uint8Array, type: string | undefined, content: Content): Facts {
+  const manifest = understand(bytes, type);
+  const { mediaType, subject, artifactType, annotations } = manifest;
+  return {
+    mediaType,
+    edges: edgesOf(manifest, content),
+    ...(subject && { subject: subject.digest }),
+    ...(artifactType && { artifactType }),
+    // Asked for in lists of referrers alone; everybody else reads the bytes.
+    ...(subject && annotations && { annotations }),
+  };
 }
 
 function edgesOf(manifest: Manifest, { missingReferences }: Content): NewEdge[] {

@@ -16,6 +16,8 @@ export interface ServerOptions {
   data?: string;
   /** Where to listen; a free port of the loopback interface unless given. */
   listen?: string;
+  /** A folder that `build/bundle.ts` filled: run that, with the image's settings, instead of the sources. */
+  bundle?: string;
 }
 
 /** A real `ne-registry serve` as a process of its own, with one user whose password was made for this run. */
@@ -50,7 +52,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const password = passwords.get(data) ?? (await createUser(data, user));
   passwords.set(data, password);
   const args = ['serve', '--data', data, '--listen', options.listen ?? '127.0.0.1:0', ...(options.flags ?? [])];
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = options.bundle === undefined ? spawnSources(args) : await spawnBundle(options.bundle, args);
   const log: string[] = [];
   const host = await listening(child, log);
   return describe(child, { host, data, user, password, log });
@@ -72,6 +74,21 @@ export async function run(
   child.stdin.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output };
+}
+
+const stdio = ['ignore', 'pipe', 'pipe'] as const;
+
+function spawnSources(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [program, ...args], { stdio: [...stdio] });
+}
+
+async function spawnBundle(folder: string, args: readonly string[]): Promise<ChildProcess> {
+  const settings = (await import(join(root, 'bin/settings.js'))) as { flags: string[]; environment: NodeJS.ProcessEnv };
+  const env = { ...process.env, ...settings.environment };
+  return spawn(process.execPath, [...settings.flags, join(folder, 'ne-registry.js'), ...args], {
+    stdio: [...stdio],
+    env,
+  });
 }
 
 async function createUser(data: string, user: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 
 /** KiB of page cache a connection may hold: the registry as a whole stays under 100 MB. */
-const CACHE_KIB = 2048;
+const CACHE_KIB = 1024;
 
 /**
  * A connection with its prepared statements. Every SQL text here is a constant, so the number of statements is bounded.

@@ -11,6 +11,7 @@ help: ## This list
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund
+	@node --version >/dev/null 2>&1 || { echo "Node 26 needs libatomic1, which a minimal Debian lacks: installing it"; apt-get update -qq && apt-get install -y -qq --no-install-recommends libatomic1; }
 	@touch $@
 
 test: lint typecheck unit integration e2e ## Everything that must be green before a change goes in

@@ -4,6 +4,8 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,8 +13,8 @@ import { connect } from 'node:tls';
 import { advance, bundle } from '../../src/operator/registry/tls/authority.ts';
 import { issueServerCertificate } from '../../src/operator/registry/tls/issue.ts';
 import { leafLife, validity } from '../../src/operator/registry/tls/rotation.ts';
-import { run } from './cluster/command.ts';
 import { layout } from './cluster/layout.ts';
+import { Pusher } from './registry/pusher.ts';
 import {
   type Bed,
   condition,
@@ -45,6 +47,21 @@ after(async () => {
 
 const main = ['registry', 'main'] as const;
 const host = 'main.registry.example';
+
+/** What somebody without credentials is answered. */
+async function strangersStatus(door: Door, path: string): Promise<number | undefined> {
+  const asked = get(`https://${door.authority}${path}`, { ca: await readFile(door.caFile) });
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
+
+/** A figure that the registry's pod reports of itself. */
+async function registryMetric(name: string): Promise<number> {
+  const path = '/api/v1/namespaces/registry/pods/main-0:9090/proxy/metrics';
+  const text = await bed.cluster.kubectl(['get', '--raw', path]);
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1]);
+}
 
 describe('the main job', { timeout: 600_000 }, () => {
   let door: Door;
@@ -82,9 +99,7 @@ describe('the main job', { timeout: 600_000 }, () => {
   });
 
   test('strangers are shut out', async () => {
-    const url = `https://${door.authority}/v2/`;
-    const code = await run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', door.caFile, url]);
-    assert.equal(code, '401');
+    assert.equal(await strangersStatus(door, '/v2/'), 401);
   });
 
   test('reconciled a hundred times when converged, it sends no write', async () => {
@@ -106,6 +121,25 @@ describe('the main job', { timeout: 600_000 }, () => {
     assert.deepEqual(await operatorWrites(bed, since), []);
     const resident = await operatorMetric(bed, 'process_resident_memory_bytes', '');
     assert.ok(resident > 0 && resident <= 150e6, `the operator holds ${Math.round(resident / 1e6)} MB`);
+  });
+
+  test('its pod killed twenty times during pushes, it loses nothing that it acknowledged', {
+    timeout: 300_000,
+  }, async () => {
+    const pusher = await Pusher.for(door);
+    const work = Promise.all(['a', 'b'].map((name) => pusher.run(name)));
+    const kill = ['-n', 'registry', 'delete', 'pod', 'main-0', '--force', '--grace-period=0', '--wait=true'];
+    for (let round = 0; round < 20; round++) {
+      const pushed = pusher.tags.size;
+      await eventually('a push after the kill', 60, async () => pusher.tags.size > pushed);
+      await bed.cluster.kubectl(kill);
+    }
+    pusher.stop();
+    await work;
+    await condition(bed, main, ['Ready', 'True']);
+    await eventually('the registry to answer', 60, () => pusher.verify().then(() => true));
+    const resident = await registryMetric('process_resident_memory_bytes');
+    assert.ok(resident > 0 && resident <= 100 * 1024 * 1024, `the registry holds ${Math.round(resident / 1e6)} MB`);
   });
 
   test('what is deleted or changed by hand comes back', async () => {
@@ -152,9 +186,7 @@ describe('the main job', { timeout: 600_000 }, () => {
       return ready?.status === 'True' && ready.observedGeneration === seen?.metadata.generation;
     });
     assert.equal((await bed.read('pod', 'main-0', 'registry'))?.metadata.uid, before?.metadata.uid);
-    const url = `https://${door.authority}/v2/team/hello/tags/list`;
-    const code = await run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--cacert', door.caFile, url]);
-    assert.equal(code, '200', 'anonymous pulls are allowed now');
+    assert.equal(await strangersStatus(door, '/v2/team/hello/tags/list'), 200, 'anonymous pulls are allowed now');
   });
 
   test('suspended, it is left alone and says so; the annotation asks for a look at once', async () => {

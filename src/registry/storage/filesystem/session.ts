@@ -8,8 +8,8 @@ export class Session {
   readonly file: FileHandle;
   /** Bytes in the file. */
   size: number;
-  /** A request is at work on it. */
-  busy = false;
+  /** The request that is at work on it, until that is done. Never rejects. */
+  work: Promise<void> | undefined;
   /** The bytes are not this upload's any more (cancelled, finished or refused): nothing may be written. */
   ended = false;
   usedAt: number;
@@ -20,6 +20,10 @@ export class Session {
     this.file = file;
     this.size = size;
     this.usedAt = performance.now();
+  }
+
+  get busy(): boolean {
+    return this.work !== undefined;
   }
 
   /** Starts a running hash where the upload is empty; later it is too late. */

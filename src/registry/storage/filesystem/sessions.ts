@@ -8,6 +8,9 @@ const MOST_OPEN = 256;
 /** An unused upload is closed after this time, milliseconds. */
 const IDLE = 60_000;
 
+/** A request whose connection broke is still writing what arrived: who takes over waits for it this long, milliseconds. */
+const PATIENCE = 1000;
+
 /** The uploads that are open in this process. Nothing here has to survive: size and bytes are in the file. */
 export class Sessions {
   #layout: Layout;
@@ -30,20 +33,25 @@ export class Sessions {
   /** Runs `work` on an upload that nobody else is working on. Throws Refusal BLOB_UPLOAD_UNKNOWN, or 409 where it is busy. */
   async use<T>(id: string, work: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#session(id);
+    await quiet(session);
     if (session.ended) throw unknownUpload(id);
     if (session.busy) throw busyUpload(id);
-    session.busy = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    session.work = promise;
     try {
       return await work(session);
     } finally {
-      session.busy = false;
+      session.work = undefined;
       session.usedAt = performance.now();
+      resolve();
     }
   }
 
   /** Bytes of an upload that is open here, else undefined. */
   async size(id: string): Promise<number | undefined> {
-    return (await this.#open.get(id)?.catch(() => undefined))?.size;
+    const session = await this.#open.get(id)?.catch(() => undefined);
+    if (session !== undefined) await quiet(session);
+    return session?.size;
   }
 
   /** Closes an upload; its file stays. Where it is `ended`, a request that is writing to it stops at its next write. */
@@ -99,4 +107,12 @@ export class Sessions {
       if (session !== undefined && !session.busy && session.usedAt < before) await this.forget(id, false);
     }
   }
+}
+
+async function quiet({ work }: Session): Promise<void> {
+  if (work === undefined) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, PATIENCE);
+  await Promise.race([work, promise]);
+  clearTimeout(timer);
 }

@@ -16,8 +16,10 @@ export async function serve(flags: Partial<ServeFlags> & { config?: string }): P
   const registry = await start(source, { log, onDeath: death.reject });
   process.on('SIGHUP', () => void registry.reload());
   const { api, management } = registry;
+  // Before anybody is told that it serves: whoever reads that may ask it to stop at once.
+  const stopped = onShutdown(log, registry.shutdown);
   log.info({ version, api, management, pid: process.pid }, 'serving');
-  return Promise.race([onShutdown(log, registry.shutdown), death.promise]);
+  return Promise.race([stopped, death.promise]);
 }
 
 async function start(

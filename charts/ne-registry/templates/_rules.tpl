@@ -6,10 +6,6 @@ Neither a star nor a right that it does not use; a test keeps Secrets out of eve
 - apiGroups: [ne-registry.io]
   resources: [registries, replicationrules, retentionpolicies]
   verbs: [get, list, watch]
-# For metadata.finalizers; the operator never writes a spec.
-- apiGroups: [ne-registry.io]
-  resources: [registries]
-  verbs: [patch, update]
 - apiGroups: [ne-registry.io]
   resources: [registries/status, replicationrules/status, retentionpolicies/status]
   verbs: [get, patch, update]
@@ -55,10 +51,10 @@ Neither a star nor a right that it does not use; a test keeps Secrets out of eve
 - apiGroups: [""]
   resources: [nodes]
   verbs: [get, list, watch]
-# Whether a namespace is being deleted.
+# A class may be a mere name that binds claims to volumes made by hand.
 - apiGroups: [""]
-  resources: [namespaces]
-  verbs: [get]
+  resources: [persistentvolumes]
+  verbs: [get, list]
 # To name the classes there are when the one asked for is not among them.
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]

@@ -6,6 +6,12 @@ import { StoreError } from '../store.ts';
 import { faultOf, storeError } from './faults.ts';
 
 /**
+ * How long a directory that is in use is waited for, milliseconds: a pod that was deleted by force still runs for a second or
+ * two beside the one that takes its place, and a start that fails then would cost a back-off.
+ */
+const PATIENCE = 5000;
+
+/**
  * Keeps a second writer off a data directory. Node has no flock, so it is SQLite's exclusive lock on an empty database: the
  * kernel drops it when the process dies, however it dies. Throws StoreError busy, naming who holds it.
  */
@@ -14,7 +20,7 @@ export function lockDirectory(directory: string): { release(): void } {
   const holder = join(directory, 'lock.holder');
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: 0 });
+    db = new DatabaseSync(path, { timeout: PATIENCE });
     db.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     db?.close();

@@ -12,7 +12,6 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="NE Registry" \
       org.opencontainers.image.description="A Kubernetes operator plus an in-cluster OCI registry" \
-      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # The memory settings are those of bin/settings.js, which says why.

@@ -65,14 +65,13 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
 
 /** What says that the files are ES modules, and which version they are. */
 async function writeManifest(folder: string): Promise<void> {
-  const { name, version, license } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ name, version, license, type: 'module' }));
+  const { name, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name, version, type: 'module' }));
 }
 
 interface Manifest {
   name: string;
   version: string;
-  license: string;
 }
 
 function sizes(metafile: Metafile): Record<string, number> {

@@ -11,6 +11,9 @@ export class InvalidJson extends Error {
   }
 }
 
+/** A megabyte of `{},{},…` becomes twenty of objects; no manifest with as many layers as there is room for comes near this. */
+const mostValues = 300_000;
+
 export interface JsonBounds {
   /** Deepest nesting of objects and arrays; 32 unless told. */
   readonly depth?: number;
@@ -66,12 +69,14 @@ function refuseInexact(value: number, key: string): void {
 /** One pass over the structure: strings are skipped by the engine's own search, so long values cost next to nothing. */
 function checkKeysAndDepth(text: string, maxDepth: number): void {
   const open: (Set<string> | undefined)[] = [];
+  let values = 1;
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === '"') at = skipString(text, at, open.at(-1));
     else if (character === '{') enter(open, new Set(), maxDepth);
     else if (character === '[') enter(open, undefined, maxDepth);
     else if (character === '}' || character === ']') open.pop();
+    else if (character === ',' && ++values > mostValues) throw new InvalidJson(`more than ${mostValues} values`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The controllers and what they watch. */
-import { Cache } from './kube/cache.ts';
+import { Cache, type CacheOptions } from './kube/cache.ts';
 import type { KubeClient, ListWatch } from './kube/client.ts';
 import type { Log } from './kube/log.ts';
 import type { KindRef, KubeObject } from './kube/object.ts';
@@ -36,9 +36,9 @@ export async function startControllers(options: ControllersOptions): Promise<voi
   const client = fence(options.client, options.leads);
   const events = new EventRecorder({ client, controller: 'ne-registry.io/operator', instance: options.identity, log });
   const caches: Cache[] = [];
-  const follow = <T extends KubeObject>(kind: KindRef, labelSelector?: string): Cache<T> => {
+  const follow: Follow = <T extends KubeObject>(kind: KindRef, narrow: Narrow<T> = {}): Cache<T> => {
     const scope = options.namespaces.length === 0 ? {} : { namespaces: options.namespaces };
-    const cache = new Cache<T>(options.client, { ...kind, log, ...scope, ...(labelSelector ? { labelSelector } : {}) });
+    const cache = new Cache<T>(options.client, { ...kind, log, ...scope, ...narrow });
     caches.push(cache as unknown as Cache);
     return cache;
   };
@@ -57,7 +57,8 @@ export async function startControllers(options: ControllersOptions): Promise<voi
   }
 }
 
-type Follow = <T extends KubeObject>(kind: KindRef, labelSelector?: string) => Cache<T>;
+type Narrow<T extends KubeObject> = Partial<Pick<CacheOptions<T>, 'labelSelector' | 'keep'>>;
+type Follow = <T extends KubeObject>(kind: KindRef, narrow?: Narrow<T>) => Cache<T>;
 
 interface Tools {
   readonly client: KubeClient;
@@ -70,10 +71,13 @@ function registryController(
   { client, events, now, follow }: Tools & { readonly events: EventRecorder },
 ): Controller {
   const registries = follow<RegistryResource>(registryKind);
-  const children = new Map(childKinds.map((kind) => [kind.kind as string, follow<KubeObject>(kind, childSelector)]));
-  const pods = follow<Pod>({ apiVersion: 'v1', kind: 'Pod' }, childSelector);
+  const children = new Map(
+    childKinds.map((kind) => [kind.kind as string, follow<KubeObject>(kind, { labelSelector: childSelector })]),
+  );
+  const pods = follow<Pod>({ apiVersion: 'v1', kind: 'Pod' }, { labelSelector: childSelector });
   // Nodes belong to no namespace, so a Role cannot give the right to read them.
-  const nodes = namespaces.length === 0 ? follow<Node>({ apiVersion: 'v1', kind: 'Node' }) : undefined;
+  const nodes =
+    namespaces.length === 0 ? follow<Node>({ apiVersion: 'v1', kind: 'Node' }, { keep: addressesAlone }) : undefined;
   const ofChild = requestForLabel(registryLabel);
   const sources: Source[] = [
     source({ cache: registries, mapTo: requestFor }),
@@ -141,4 +145,11 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** What is read of a Node; its images and annotations are a hundred times as much. */
+function addressesAlone({ apiVersion, kind, metadata, status }: Node): Node {
+  const { name, resourceVersion, uid } = metadata;
+  const kept = { name, ...(resourceVersion && { resourceVersion }), ...(uid && { uid }) };
+  return { apiVersion, kind, metadata: kept, status: { addresses: status?.addresses ?? [] } };
 }

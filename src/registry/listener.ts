@@ -44,6 +44,8 @@ export class Listener {
       this.#server.once('error', (cause) => reject(this.#unavailable(cause)));
       this.#server.listen({ port, ...(host === '' ? {} : { host }) }, resolve);
     });
+    // A connection that could not be accepted (no descriptor, no memory) is the client's to try again.
+    this.#server.on('error', () => undefined);
     return this.#server.address() as AddressInfo;
   }
 

@@ -92,6 +92,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const apply = (next: Settings) => {
     if (next.tls !== undefined) listeners.api.setCertificate(next.tls);
     log.setLevel(next.document.logging.level);
+    stores.setReserve(next.document.limits.reserveBytes);
   };
   const reloader = new Reloader({ source, first, log, apply, onResult: metrics.reloaded });
   const settings = () => reloader.current;

@@ -7,6 +7,8 @@ import type { BlobStore } from './storage/store.ts';
 export interface Stores {
   readonly metadata: MetadataStore;
   readonly blobs: BlobStore;
+  /** Bytes that uploads must leave free, from now on. */
+  setReserve(bytes: number): void;
   close(): Promise<void>;
 }
 
@@ -26,7 +28,7 @@ export async function openStores(
   const blobs = await FilesystemStore.open({ directory, reserveBytes: document.limits.reserveBytes, readOnly });
   try {
     const metadata = await openSqlite({ directory, mode, onDeath });
-    return { metadata, blobs, close: () => closeAll(metadata, blobs) };
+    return { metadata, blobs, setReserve: (bytes) => blobs.setReserve(bytes), close: () => closeAll(metadata, blobs) };
   } catch (error) {
     await blobs.close();
     throw error;

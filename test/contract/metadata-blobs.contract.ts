@@ -27,13 +27,15 @@ export function metadataBlobContract(name: string, open: OpenMetadata): void {
       assert.deepEqual(await store.repositoriesWithBlob(target, 9), [repository]);
     });
 
-    it('keep the first healthy bytes, and name the surplus', async () => {
+    it('pushed again are served from the fresh bytes everywhere, and the old ones are surplus', async () => {
       const [one, two, target] = [fresh(), fresh(), freshDigest()];
       const key = await addBlob(store, one, target);
       const again = { repository: two, digest: target, size: 10, key: 'other', uploadId: 'u', now: 5 };
-      assert.deepEqual(await store.addBlob(again), { surplusKey: 'other' });
-      assert.equal((await store.blob(two, target))?.key, key);
-      assert.deepEqual(await store.addBlob({ ...again, key }), {});
+      assert.equal((await store.blob(one, target))?.key, key);
+      assert.deepEqual(await store.addBlob(again), { surplusKey: key });
+      assert.equal((await store.blob(one, target))?.key, 'other');
+      assert.equal((await store.blob(two, target))?.key, 'other');
+      assert.deepEqual(await store.addBlob(again), {});
       assert.deepEqual(await store.repositoriesWithBlob(target, 1), [one]);
     });
 

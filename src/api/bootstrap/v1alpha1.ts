@@ -74,7 +74,7 @@ export const RegistryBootstrap = z.strictObject({
   generation: z.number().int().min(0).default(0),
   /** External name, `host[:port]`; the default realm and service of the token endpoint follow from it. */
   host: z.string().min(1).max(261).optional(),
-  /** Further base URLs (`https://…`) under which clients reach it; each is accepted as the origin of a realm. */
+  /** Further base URLs (`https://…`) under which clients reach it. For people: a realm follows the address that the client used. */
   externalURLs: z.array(z.url()).max(16).default([]),
   listen: z
     .strictObject({

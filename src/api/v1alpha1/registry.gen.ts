@@ -23,8 +23,8 @@ export interface RegistrySpec {
    */
   host: string;
   /**
-   * Further base URLs under which clients reach this registry, for example a second DNS name. Each is accepted as the
-   * origin of a token's realm and becomes a name in a certificate that the operator makes.
+   * Further base URLs under which clients reach this registry, for example a second DNS name. Each becomes a name in
+   * the certificate that the operator makes.
    */
   externalURLs?: string[];
   /**

@@ -1,6 +1,6 @@
 /** Brings everything that belongs to a Registry into shape, in order, and finds out where it stands. */
 
-import { isKindNotServed } from '../kube/error.ts';
+import { isKindNotServed, KubeError } from '../kube/error.ts';
 import { refOf } from '../kube/object.ts';
 import type { Standing } from '../runtime/conditions.ts';
 import { Stalled } from '../runtime/errors.ts';
@@ -147,7 +147,12 @@ async function tellPod({ client, site }: Convergence, pods: readonly Pod[]): Pro
   if (pod?.status?.phase !== 'Running') return;
   const version = await mountedVersion(client, site);
   if (pod.metadata.annotations?.[annotations.mounted] === version) return;
-  await client.patch(refOf(pod), { metadata: { annotations: { [annotations.mounted]: version } } });
+  try {
+    await client.patch(refOf(pod), { metadata: { annotations: { [annotations.mounted]: version } } });
+  } catch (error) {
+    // Gone in this moment: the pod that takes its place mounts what is there.
+    if (!(error instanceof KubeError && error.status === 404)) throw error;
+  }
 }
 
 async function judge(

@@ -124,9 +124,9 @@ function standingOf(error: unknown): Standing {
   return { state: 'failing', reason: 'ReconcileFailed', message: `${message}; it is tried again` };
 }
 
-/** The API server cannot be reached: there is nobody to tell. */
+/** The API server cannot be reached, or is in trouble itself: that says nothing about the Registry. */
 function isNoAnswer(error: unknown): boolean {
-  return error instanceof KubeError && error.status === 0;
+  return error instanceof KubeError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
 function siteFor({ defaultImage, operatorNamespace }: RegistryReconcilerOptions, registry: RegistryResource): Site {

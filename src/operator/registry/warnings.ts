@@ -41,6 +41,6 @@ function low(site: Site, report: Report | undefined): Warning[] {
   const reserve = site.spec.limits?.freeSpaceReserve;
   const kept = reserve === undefined ? defaultReserve : parseBytes(reserve);
   if (free === undefined || free > kept) return [];
-  const message = `less than the reserve of ${describeBytes(kept)} is free: pushes are refused; delete images, or raise spec.storage.filesystem.size`;
+  const message = `less than the reserve of ${describeBytes(kept)} is free: pushes are refused; raise spec.storage.filesystem.size`;
   return [{ type: 'StorageLow', status: 'True', reason: 'DiskFull', message }];
 }

@@ -39,6 +39,11 @@ export interface Gate {
    * catalog). 401 with a challenge that names the scope where better credentials could help, else 403 DENIED.
    */
   authorize(identity: Identity, action: Action, repository: string | undefined, caller: Caller): void;
+  /**
+   * Throws Refusal UNAUTHORIZED whose challenge names both repositories where the caller may read `source`, but came with a
+   * token that does not say so. Where the caller may not, nothing happens: an upload begins instead of a mount.
+   */
+  authorizeMount(identity: Identity, mount: { source: string; repository: string }, caller: Caller): void;
   /** The same decision without a throw: for mounts (read the source) and for lists. */
   allows(identity: Identity, action: Action, repository: string | undefined): boolean;
 }

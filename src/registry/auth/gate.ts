@@ -73,6 +73,20 @@ export class RegistryGate implements Gate {
     throw this.#unauthorized(caller, { message, scope, error });
   }
 
+  authorizeMount(
+    identity: Identity,
+    { source, repository }: { source: string; repository: string },
+    caller: Caller,
+  ): void {
+    if (identity.scope === undefined || this.allows(identity, 'Pull', source)) return;
+    if (!this.#decide(identity, 'Pull').allowed) return;
+    throw this.#unauthorized(caller, {
+      message: `the token does not cover pulling from ${source}; ask for one that does`,
+      scope: `repository:${repository}:pull,push repository:${source}:pull`,
+      error: 'insufficient_scope',
+    });
+  }
+
   allows(identity: Identity, action: Action, repository: string | undefined): boolean {
     const covered = identity.scope === undefined || covers(identity.scope, action, repository);
     return covered && this.#decide(identity, action).allowed;

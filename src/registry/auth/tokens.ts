@@ -8,7 +8,9 @@ import type { SigningKey, VerificationKey } from './signing-key.ts';
 const issuer = 'ne-registry';
 const algorithm = 'EdDSA';
 /** Tokens that were verified and are remembered until they expire. */
-const remembered = 10_000;
+const remembered = 4_000;
+/** Longer tokens, in characters, are verified each time: what is remembered stays within some megabytes. */
+const longestRemembered = 2_048;
 /** Difference of clocks that is forgiven, seconds: tokens are made and read by replicas of one registry. */
 const clockTolerance = 5;
 
@@ -104,7 +106,7 @@ export class Tokens {
     if (verified === undefined || !claims.success) return undefined;
     const { sub, exp, stamp, access } = claims.data;
     const token: Token = { subject: sub, stamp, grants: access, expires: exp };
-    this.#verified.set(digest, { token, key: verified.key.id });
+    if (text.length <= longestRemembered) this.#verified.set(digest, { token, key: verified.key.id });
     return token;
   }
 }

@@ -79,7 +79,8 @@ export function createApi(rooms: Rooms): RequestListener {
     response.once('close', () => {
       const seconds = (performance.now() - began) / 1000;
       const { method = 'GET' } = request;
-      rooms.observe({ route: handled.kind, method, status: response.statusCode, seconds });
+      const status = response.writableFinished ? response.statusCode : 499;
+      rooms.observe({ route: handled.kind, method, status, seconds });
       logExchange(rooms.log, { request, response, seconds, user: handled.identity?.name });
     });
     handle(rooms, { request, response, handled }).catch((error: unknown) => fail(rooms, { request, response }, error));
@@ -127,8 +128,17 @@ function notAllowed(kind: RouteKind): Refusal {
 }
 
 function fail(rooms: Rooms, exchange: Pick<Exchange, 'request' | 'response'>, error: unknown): void {
-  if (exchange.request.destroyed && !exchange.request.complete) return void exchange.response.destroy();
+  if (isDisconnect(error) || (exchange.request.destroyed && !exchange.request.complete)) {
+    return void exchange.response.destroy();
+  }
   refuse(exchange, asRefusal(rooms.log, error));
+}
+
+const disconnects = new Set(['ECONNRESET', 'EPIPE', 'ECANCELED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
+
+/** The client went away: nobody is left to be told, and nothing of ours is wrong. */
+function isDisconnect(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && disconnects.has(String(error.code));
 }
 
 /** A store that cannot work for now is the client's to retry; anything unforeseen is ours, and is logged with its stack. */
@@ -145,7 +155,7 @@ function asRefusal(log: ApiLog, error: unknown): Refusal {
 }
 
 const storeFaults: Record<StoreError['kind'], string> = {
-  full: 'the registry has no space left; delete images or grow its volume, then try again',
+  full: 'the registry has no space left; its volume must grow, then try again',
   io: 'the registry cannot write to its volume at the moment; try again',
   corrupt: 'the metadata database of the registry is damaged; its operator must restore it',
   busy: 'the registry is busy; try again',
@@ -162,7 +172,8 @@ interface Finished {
 /** Changes and refusals are always of interest; reads that went well only to somebody who looks for them. */
 function logExchange(log: ApiLog, { request, response, seconds, user }: Finished): void {
   const { method, url } = request;
-  const status = response.statusCode;
+  // As nginx does: the client left before it had its answer.
+  const status = response.writableFinished ? response.statusCode : 499;
   const read = (method === 'GET' || method === 'HEAD') && status < 400;
   const fields = { method, url, status, ms: Math.round(seconds * 1000), user, whole: response.writableFinished };
   if (status >= 500) log.error(fields, 'request failed');

@@ -30,12 +30,18 @@ export async function getBlob(rooms: Rooms, exchange: Exchange, target: Target):
       headers: { 'content-range': `bytes */${row.size}` },
     });
   }
-  // A push that follows a HEAD relies on what the HEAD said, so the blob must stay for that long.
-  if (request.method === 'HEAD') await rooms.metadata.renewLease([row.digest], rooms.now());
+  if (request.method === 'HEAD') await vouch(rooms, target, row);
   const answer = { ...headers, ...rangeHeaders(row, range), 'x-content-type-options': 'nosniff' };
   const status = range === undefined ? 200 : 206;
   if (request.method === 'HEAD') return reply(exchange, status, answer);
-  await sendBytes(rooms, exchange, row, { status, headers: answer, range });
+  await sendBytes(rooms, exchange, { target, row }, { status, headers: answer, range });
+}
+
+/** A push that follows a HEAD relies on what that said: the bytes must be there, and stay for that long. */
+async function vouch(rooms: Rooms, target: Target, row: BlobRow): Promise<void> {
+  const reader = await openWhole(rooms, target, row);
+  await reader.close();
+  await rooms.metadata.renewLease([row.digest], rooms.now());
 }
 
 /** `DELETE /v2/<name>/blobs/<digest>`: hidden in this repository at once; the bytes go when nothing refers to them. */
@@ -70,8 +76,13 @@ interface Answer {
   readonly range: ByteRange | undefined;
 }
 
-async function sendBytes(rooms: Rooms, exchange: Exchange, row: BlobRow, answer: Answer): Promise<void> {
-  const reader = await openWhole(rooms, row);
+async function sendBytes(
+  rooms: Rooms,
+  exchange: Exchange,
+  { target, row }: { target: Target; row: BlobRow },
+  answer: Answer,
+): Promise<void> {
+  const reader = await openWhole(rooms, target, row);
   try {
     const { start, end } = answer.range ?? { start: 0, end: row.size - 1 };
     exchange.response.writeHead(answer.status, answer.headers);
@@ -83,9 +94,15 @@ async function sendBytes(rooms: Rooms, exchange: Exchange, row: BlobRow, answer:
 }
 
 /** Bytes that are missing or of the wrong length are taken out of service: a HEAD then says 404, and a push heals them. */
-async function openWhole(rooms: Rooms, row: BlobRow): Promise<BlobReader> {
+async function openWhole(rooms: Rooms, target: Target, row: BlobRow): Promise<BlobReader> {
   const reader = await rooms.blobs.open(row.key);
   if (reader !== undefined && reader.size === row.size) return reader;
+  const present = await rooms.metadata.blob(target.repository, target.digest);
+  if (present !== undefined && present.key !== row.key) {
+    // Pushed again since the row was read: its bytes are under another key now.
+    await reader?.close();
+    return openWhole(rooms, target, present);
+  }
   const why = reader === undefined ? 'missing' : `${reader.size} bytes long instead of ${row.size}`;
   await reader?.close();
   rooms.log.error({ digest: row.digest, key: row.key }, `stored blob is ${why}; quarantined, push it again to heal`);

@@ -34,6 +34,11 @@ export function replyJson(
   reply(exchange, 200, { ...headers, ...options.headers }, body);
 }
 
+/** The chunks of a request's body. Who stops in the middle can still answer: the connection is not torn down with the loop. */
+export function bodyOf(request: IncomingMessage): AsyncIterable<Buffer> {
+  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+}
+
 /** The longest rest of a refused body that is read and thrown away so that the client gets to see the answer. */
 const longestDiscard = 4 * 1024 * 1024;
 

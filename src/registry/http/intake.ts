@@ -1,6 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
 import { giveBack } from '../../platform/give-back.ts';
+import { bodyOf } from './exchange.ts';
+
+/** Milliseconds within which a body has to be here: what it holds of the bound is missing to everybody else. */
+const patience = 30_000;
 
 /** A body above this leaves strings of its size behind when it was parsed: they are collected at once, for some 10 ms. */
 const heavy = 1024 * 1024;
@@ -33,16 +37,19 @@ export class Intake {
     if (Number(announced ?? 0) > limit) throw tooLarge(limit);
     const body = new Body(announced === undefined ? undefined : Number(announced));
     let counted = 0;
+    const late = setTimeout(() => request.destroy(), patience);
     try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
+      for await (const chunk of bodyOf(request)) {
         counted += chunk.length;
         this.#held += chunk.length;
         if (body.length + chunk.length > limit) throw tooLarge(limit);
-        if (this.#held > this.#total) throw busy();
+        if (this.#held > Math.max(this.#total, limit)) throw busy();
         body.add(chunk);
       }
+      clearTimeout(late);
       return await use(body.bytes());
     } finally {
+      clearTimeout(late);
       this.#held -= counted;
       body.giveBack();
       this.settle(counted);

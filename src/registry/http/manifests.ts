@@ -127,6 +127,15 @@ function verifiedDigest(bytes: Uint8Array, reference: Reference): Digest {
   return digest;
 }
 
+/** Characters of annotations that a list of referrers repeats; larger ones are only in the manifest. */
+const longestListed = 64 * 1024;
+
+function isListable(annotations: Readonly<Record<string, string>>): boolean {
+  let length = 0;
+  for (const [key, value] of Object.entries(annotations)) length += key.length + value.length;
+  return length <= longestListed;
+}
+
 type Facts = Pick<NewManifest, 'mediaType' | 'edges' | 'subject' | 'artifactType' | 'annotations'>;
 
 /** What the metadata keeps of a manifest beside its bytes; the rest of what was parsed is not held on to. */
@@ -139,7 +148,7 @@ function factsOf(bytes: Uint8Array, type: string | undefined, content: Content):
     ...(subject && { subject: subject.digest }),
     ...(artifactType && { artifactType }),
     // Asked for in lists of referrers alone; everybody else reads the bytes.
-    ...(subject && annotations && { annotations }),
+    ...(subject && annotations && isListable(annotations) && { annotations }),
   };
 }
 

@@ -3,9 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
 import { isRepositoryName } from '../../domain/oci/reference.ts';
-import type { UploadRow } from '../metadata/store.ts';
+import { type NewBlob, StoreError, type UploadRow } from '../metadata/store.ts';
 import type { Rooms } from './api.ts';
-import { type Exchange, reply } from './exchange.ts';
+import { bodyOf, type Exchange, reply } from './exchange.ts';
 import { digestQuery } from './query.ts';
 import { parseChunkRange } from './range.ts';
 
@@ -29,11 +29,20 @@ export async function beginUpload(rooms: Rooms, exchange: Exchange, repository: 
   refuseUnknownAlgorithm(query);
   const session = { repository, id: randomUUID() };
   await rooms.blobs.begin(session.id);
-  await rooms.metadata.createUpload({ ...session, owner: identity.name, startedAt: rooms.now() });
+  await named(rooms, { ...session, owner: identity.name, startedAt: rooms.now() });
   if (digest !== undefined && mount === undefined && hasBody(exchange.request)) {
     return storeWhole(rooms, exchange, session, digest);
   }
   replyProgress(exchange, 202, session, 0);
+}
+
+async function named({ metadata, blobs }: Rooms, upload: UploadRow): Promise<void> {
+  try {
+    await metadata.createUpload(upload);
+  } catch (error) {
+    await blobs.cancel(upload.id);
+    throw error;
+  }
 }
 
 /** `PATCH` on an upload: one chunk, or a stream (end-5). */
@@ -71,15 +80,22 @@ export async function cancelUpload(rooms: Rooms, exchange: Exchange, session: Se
   reply(exchange, 204, {});
 }
 
-/** A blob may be mounted from where the caller may read: without that check a digest would be a key to any repository. */
+/**
+ * A blob may be mounted from where the caller may read: without that check a digest would be a key to any repository. A
+ * token that covers the target alone is challenged for the source as well, as Docker's registry does.
+ */
 async function mounted(rooms: Rooms, exchange: Exchange, repository: string, digest: Digest): Promise<boolean> {
-  const { identity, query } = exchange;
+  const { identity, query, caller } = exchange;
   if (!rooms.gate.allows(identity, 'Mount', repository)) return false;
   const from = query.get('from');
   if (from !== null && !isRepositoryName(from)) throw new Refusal('NAME_INVALID', 'from is not a repository name');
   const sources = from === null ? await rooms.metadata.repositoriesWithBlob(digest, mountCandidates) : [from];
   const readable = sources.find((name) => rooms.gate.allows(identity, 'Pull', name));
-  if (readable === undefined) return false;
+  if (readable === undefined) {
+    const source = sources[0];
+    if (source !== undefined) rooms.gate.authorizeMount(identity, { source, repository }, caller);
+    return false;
+  }
   return rooms.metadata.mountBlob({ repository, from: readable, digest, now: rooms.now() });
 }
 
@@ -112,8 +128,7 @@ async function append(rooms: Rooms, exchange: Exchange, { id }: Session): Promis
   const offset = chunkOffset(request, present, exchange);
   const { uploadBytes } = rooms.settings().limits;
   const limit = uploadBytes > 0 ? { maxBytes: uploadBytes } : {};
-  const body = request as AsyncIterable<Buffer>;
-  const { size } = await rooms.blobs.append(id, body, { offset, ownsChunks: true, ...limit });
+  const { size } = await rooms.blobs.append(id, bodyOf(request), { offset, ownsChunks: true, ...limit });
   return size;
 }
 
@@ -140,15 +155,19 @@ function chunkOffset(request: IncomingMessage, present: number, { response }: Ex
 
 async function store(rooms: Rooms, session: Session, digest: Digest): Promise<void> {
   const { key, size } = await finishBytes(rooms, session, digest);
-  const added = await rooms.metadata.addBlob({
-    repository: session.repository,
-    digest,
-    size,
-    key,
-    uploadId: session.id,
-    now: rooms.now(),
-  });
+  const { repository, id: uploadId } = session;
+  const added = await nameBytes(rooms, { repository, digest, size, key, uploadId, now: rooms.now() });
   if (added.surplusKey !== undefined) await rooms.blobs.remove(added.surplusKey);
+}
+
+/** On a full disk nothing was committed, for certain, so the bytes go again; after any other failure they may be named. */
+async function nameBytes({ metadata, blobs }: Rooms, blob: NewBlob): Promise<{ surplusKey?: string }> {
+  try {
+    return await metadata.addBlob(blob);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'full') await blobs.remove(blob.key);
+    throw error;
+  }
 }
 
 async function finishBytes(rooms: Rooms, { id }: Session, digest: Digest): Promise<{ key: string; size: number }> {

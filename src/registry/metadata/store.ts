@@ -46,8 +46,8 @@ export interface MetadataStore {
   createUpload(row: UploadRow): Promise<void>;
   deleteUpload(id: string): Promise<void>;
   /**
-   * Names finished bytes: blob row, visibility in the repository, lease, end of the upload, in one transaction. Where the
-   * digest already has healthy bytes those stay the ones that are served, and `surplusKey` is the key to remove.
+   * Names finished bytes: blob row, visibility in the repository, lease, end of the upload, in one transaction. They replace
+   * those that the digest had before, whose key is then the `surplusKey` to remove.
    */
   addBlob(blob: NewBlob): Promise<{ surplusKey?: string }>;
   /** Makes a blob that is visible in `from` visible in `repository`. False where it is not (any more). */

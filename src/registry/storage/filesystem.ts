@@ -103,6 +103,11 @@ export class FilesystemStore implements BlobStore {
     for await (const { name, size, modifiedAt } of this.#layout.uploadIds()) yield { id: name, size, modifiedAt };
   }
 
+  /** Bytes that uploads must leave free, from now on. */
+  setReserve(bytes: number): void {
+    this.#space.setReserve(bytes);
+  }
+
   freeBytes(): Promise<number> {
     return this.#space.free();
   }
@@ -152,7 +157,10 @@ export class FilesystemStore implements BlobStore {
     const path = this.#layout.blob(key);
     await this.#layout.ensure(dirname(path));
     if (session.ended) throw unknownUpload(session.id);
-    await rename(this.#layout.upload(session.id), path);
+    await rename(this.#layout.upload(session.id), path).catch((error: unknown) => {
+      // Cancelled in the very moment.
+      throw isMissing(error) ? unknownUpload(session.id) : error;
+    });
     session.ended = true;
     await syncFolder(dirname(path));
     return { key, digest, size: session.size };

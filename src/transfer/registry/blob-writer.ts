@@ -68,6 +68,7 @@ class Upload {
   readonly #retries: Retries;
   #chunkBytes: number | undefined;
   #session: Session | undefined;
+  #furthest = 0;
 
   constructor(client: RegistryClient, blob: BlobToWrite, signal: AbortSignal) {
     this.#client = client;
@@ -163,8 +164,15 @@ class Upload {
       signal: this.#signal,
     });
     discard(answer);
-    this.#retries.progressed();
+    this.#reached(end);
     this.#session = { url: await this.#locationOf(answer, session.url), offset: end };
+  }
+
+  /** Only what was never reached before is progress: a registry that loses the upload each time is given up at last. */
+  #reached(offset: number): void {
+    if (offset <= this.#furthest) return;
+    this.#furthest = offset;
+    this.#retries.progressed();
   }
 
   async #close(body: Readable | undefined, length: number): Promise<void> {
@@ -223,7 +231,7 @@ class Upload {
       return undefined;
     });
     if (this.#session !== undefined) {
-      if (this.#session.offset > session.offset) this.#retries.progressed();
+      this.#reached(this.#session.offset);
       return false;
     }
     return await hasBlob(this.#client, this.#blob.repository, this.#blob.digest, this.#signal);

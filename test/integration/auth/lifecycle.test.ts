@@ -41,8 +41,12 @@ test('while it stops it is not ready, takes no connection, and lets a request in
   await using registry = await startTestRegistry();
   const { upload, answered } = await slowUpload(registry);
   const stopped = registry.stop();
-  await setTimeout(100);
-  const ready = await fetch(`${registry.managementUrl}/readyz`);
+  let ready = await fetch(`${registry.managementUrl}/readyz`);
+  while (ready.status === 200) {
+    await ready.arrayBuffer();
+    await setTimeout(20);
+    ready = await fetch(`${registry.managementUrl}/readyz`);
+  }
   assert.equal(ready.status, 503);
   assert.equal(await ready.text(), 'stopping\n');
   assert.equal((await fetch(`${registry.managementUrl}/healthz`)).status, 200, 'alive all the same');

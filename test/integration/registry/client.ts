@@ -43,6 +43,7 @@ export function client(server: Pick<Server, 'url' | 'authorization'>): Client {
     const authorization = options.authorization === undefined ? server.authorization : options.authorization;
     if (authorization !== null) headers.authorization = authorization;
     const init: RequestInit = { method, headers, redirect: 'manual' };
+    if (options.body instanceof ReadableStream) init.duplex = 'half';
     if (options.body !== undefined) init.body = options.body as NonNullable<RequestInit['body']>;
     const response = await fetch(new URL(path, server.url), init);
     const body = Buffer.from(await response.arrayBuffer());

@@ -14,7 +14,7 @@ const faults: Record<number, StoreFault> = {
 const shmSize = 10 | (19 << 8);
 
 const advice: Record<StoreFault, string> = {
-  full: 'no space left for the metadata; delete images, or give the volume more space. No restart is needed then',
+  full: 'no space left for the metadata; give the volume more space. No restart is needed then',
   io: 'the metadata could not be read or written; check the volume and the kernel log',
   corrupt:
     'the metadata is damaged; stop the registry, run `ne-registry admin check`, and restore the newest backup. The blobs are not touched',

@@ -98,8 +98,11 @@ export class SqliteStore implements MetadataStore {
   deleteUpload(id: string) {
     return this.#writer.execute('deleteUpload', { id });
   }
-  addBlob(blob: NewBlob) {
-    return this.#writing(blob.repository, this.#writer.execute('addBlob', blob));
+  async addBlob(blob: NewBlob) {
+    const added = await this.#writing(blob.repository, this.#writer.execute('addBlob', blob));
+    // Other repositories remember the key whose bytes are about to go.
+    if (added.surplusKey !== undefined) this.#cache?.clear();
+    return added;
   }
   mountBlob(mount: { repository: string; from: string; digest: Digest; now: Millis }) {
     return this.#writing(mount.repository, this.#writer.execute('mountBlob', mount));

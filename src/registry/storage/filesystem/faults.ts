@@ -8,7 +8,7 @@ const DENIED = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /** What a client hears when its bytes find no room. The upload stays, so that it can be resumed. */
 export function noSpace(cause?: unknown): Refusal {
-  const message = 'the registry has no storage space left for this upload; delete images or try again later';
+  const message = 'the registry has no storage space left for this upload; its volume must grow, then try again';
   return new Refusal('TOOMANYREQUESTS', message, { headers: { 'Retry-After': RETRY_AFTER }, cause });
 }
 

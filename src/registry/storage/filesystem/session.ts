@@ -12,6 +12,8 @@ export class Session {
   work: Promise<void> | undefined;
   /** The bytes are not this upload's any more (cancelled, finished or refused): nothing may be written. */
   ended = false;
+  /** The file is closed: whoever still holds this opens the upload anew. */
+  closed = false;
   usedAt: number;
   #hash: { algorithm: Algorithm; hash: Hash; at: number } | undefined;
 

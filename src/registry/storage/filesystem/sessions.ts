@@ -25,8 +25,8 @@ export class Sessions {
 
   /** Makes a new upload. Throws what the file system throws (EEXIST where the id is taken). */
   async create(id: string): Promise<void> {
-    const file = await open(this.#layout.upload(id), 'wx+', 0o640);
     await this.#makeRoom();
+    const file = await open(this.#layout.upload(id), 'wx+', 0o640);
     this.#open.set(id, Promise.resolve(new Session(id, file, 0)));
   }
 
@@ -35,6 +35,7 @@ export class Sessions {
     const session = await this.#session(id);
     await quiet(session);
     if (session.ended) throw unknownUpload(id);
+    if (session.closed) return this.use(id, work);
     if (session.busy) throw busyUpload(id);
     const { promise, resolve } = Promise.withResolvers<void>();
     session.work = promise;
@@ -59,8 +60,14 @@ export class Sessions {
     const opening = this.#open.get(id);
     this.#open.delete(id);
     const session = await opening?.catch(() => undefined);
-    if (session === undefined) return;
+    if (session === undefined || session.closed) return;
+    if (session.busy && !ended) {
+      // Taken up again while it was about to be closed.
+      if (opening !== undefined) this.#open.set(id, opening);
+      return;
+    }
     session.ended ||= ended;
+    session.closed = true;
     await session.file.close();
   }
 
@@ -104,7 +111,9 @@ export class Sessions {
     const before = performance.now() - IDLE;
     for (const [id, opening] of this.#open) {
       const session = await opening.catch(() => undefined);
-      if (session !== undefined && !session.busy && session.usedAt < before) await this.forget(id, false);
+      // A close that fails loses nothing: what was written is in the file, or its writer was told.
+      if (session !== undefined && !session.busy && session.usedAt < before)
+        await this.forget(id, false).catch(() => undefined);
     }
   }
 }

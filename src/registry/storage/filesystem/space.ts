@@ -17,6 +17,10 @@ export class Space {
     this.#reserve = reserve;
   }
 
+  setReserve(bytes: number): void {
+    this.#reserve = bytes;
+  }
+
   /** Free bytes that this process may use. */
   async free(): Promise<number> {
     const { bavail, bsize } = await statfs(this.#directory);

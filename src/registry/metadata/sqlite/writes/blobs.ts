@@ -40,14 +40,14 @@ function insert(connection: Connection, blob: NewBlob): { id: number; surplusKey
   return { id };
 }
 
-/** Healthy bytes stay; quarantined ones are replaced, which heals every repository that names them. */
+/**
+ * The bytes that were verified just now win: the old ones may have been damaged since, and nobody would have noticed. This
+ * heals every repository that names them.
+ */
 function renew(connection: Connection, known: Row, blob: NewBlob): { id: number; surplusKey?: string } {
-  const heals = known.state === 'quarantined';
-  const key = heals ? blob.key : known.key;
-  const surplus = heals ? known.key : blob.key;
   const sql = `UPDATE blobs SET key = ?, state = 'ok', damage = NULL, leased_at = max(leased_at, ?) WHERE id = ?`;
-  connection.run(sql, key, blob.now, known.id);
-  return surplus === key ? { id: known.id } : { id: known.id, surplusKey: surplus };
+  connection.run(sql, blob.key, blob.now, known.id);
+  return known.key === blob.key ? { id: known.id } : { id: known.id, surplusKey: known.key };
 }
 
 export function mountBlob(

@@ -28,7 +28,8 @@ e2e: node_modules/.package-lock.json ## A real cluster (root, or a container eng
 demo: node_modules/.package-lock.json ## A cluster with a registry and a Pod from an image in it; again: changes nothing
 	node test/e2e/demo.ts up
 
-demo-down: node_modules/.package-lock.json ## Removes all that `make demo` made
+demo-down: ## Removes all that `make demo` made
+	@[ -x node_modules/.bin/node ] || $(MAKE) node_modules/.package-lock.json
 	node test/e2e/demo.ts down
 
 lint: node_modules/.package-lock.json

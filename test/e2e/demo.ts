@@ -68,7 +68,7 @@ Try next
 ${on.own || process.env.KUBECONFIG ? `  export KUBECONFIG=${on.kubeconfig}\n` : ''}${door.command === undefined ? '' : `  ${door.command} &\n`}  kubectl get registries -A
   ${cli} tags ${door.authority}/${REPOSITORY} --ca-file ${door.caFile}
   ${cli} push ${door.authority}/demo/mine:1 IMAGE.tar --ca-file ${door.caFile}
-  kubectl -n ${namespace} port-forward pod/${name}-0 9090 & curl http://localhost:9090/metrics
+  kubectl -n ${namespace} port-forward pod/${name}-0 9090 & sleep 3; curl http://localhost:9090/metrics
   make demo-down
 `;
 }

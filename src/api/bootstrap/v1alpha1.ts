@@ -8,7 +8,8 @@ import * as z from 'zod';
 /** `host:port`, `:port` or `[v6]:port`; port 0 lets the kernel choose. */
 const address = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]*):\d{1,5}$/, 'must be "host:port", ":port" or "[v6]:port"');
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]*):\d{1,5}$/, 'must be "host:port", ":port" or "[v6]:port"')
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'has a port past 65535');
 const path = z.string().min(1).max(4096);
 const bytes = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const positive = z

@@ -228,7 +228,10 @@ async function withNodes(
     now: now(),
   });
   found.warnings.push(warning);
-  return starting && standing.state === 'ready' ? progressing('ConfiguringNodes', warning.message) : standing;
+  if (standing.state !== 'ready' || warning.status === 'True') return standing;
+  if (starting) return progressing('ConfiguringNodes', warning.message);
+  // It serves whoever reaches it, but who reads only the one line should know that nodes do not.
+  return { ...standing, message: `${standing.message}, but not to every node: ${warning.message}` };
 }
 
 function progressing(reason: string, message: string): Standing {

@@ -49,8 +49,6 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     minifySyntax: true,
     keepNames: true,
     legalComments: 'none',
-    // Optional companions that their libraries load in a try block.
-    external: ['pg-native', 'bufferutil', 'utf-8-validate', 'aws-crt'],
     // CommonJS dependencies ask for Node's own modules with require(), which an ES module does not have.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",

@@ -1,4 +1,6 @@
 /** Kubernetes objects as the API server sends them: plain JSON, nothing renamed, dates as strings. */
+import type { ObjectMeta as ResourceMeta } from '../../api/v1alpha1/object-meta.ts';
+
 export interface OwnerReference {
   apiVersion: string;
   kind: string;
@@ -16,18 +18,9 @@ export interface ManagedFieldsEntry {
   fieldsV1?: Record<string, unknown>;
 }
 
-export interface ObjectMeta {
-  name: string;
-  namespace?: string;
-  uid?: string;
-  resourceVersion?: string;
-  generation?: number;
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
+/** What is read of our own resources' metadata, and what only the loop looks at. */
+export interface ObjectMeta extends ResourceMeta {
   ownerReferences?: OwnerReference[];
-  finalizers?: string[];
-  creationTimestamp?: string;
-  deletionTimestamp?: string;
   managedFields?: ManagedFieldsEntry[];
 }
 

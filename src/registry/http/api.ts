@@ -3,6 +3,7 @@ import type { RegistryBootstrap } from '../../api/bootstrap/v1alpha1.ts';
 import { Refusal } from '../../domain/errors.ts';
 import type { Caller, Gate, Identity } from '../auth/contract.ts';
 import { type MetadataStore, StoreError } from '../metadata/store.ts';
+import type { RequestSample } from '../metrics.ts';
 import type { BlobStore } from '../storage/store.ts';
 import type { Admission } from './admission.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
@@ -27,14 +28,6 @@ export interface ApiLog {
   error(fields: object, message: string): void;
 }
 
-/** One finished request, for metrics. */
-export interface Sample {
-  readonly route: RouteKind | 'other';
-  readonly method: string;
-  readonly status: number;
-  readonly seconds: number;
-}
-
 /** Everything that a handler may reach. */
 export interface Rooms {
   readonly gate: Gate;
@@ -48,7 +41,7 @@ export interface Rooms {
   /** Milliseconds since the epoch. */
   now(): number;
   callerOf(request: IncomingMessage): Caller;
-  observe(sample: Sample): void;
+  observe(sample: RequestSample): void;
 }
 
 type Handler<R> = (rooms: Rooms, exchange: Exchange, route: R) => Promise<void>;
@@ -79,9 +72,10 @@ export function createApi(rooms: Rooms): RequestListener {
     response.once('close', () => {
       const seconds = (performance.now() - began) / 1000;
       const { method = 'GET' } = request;
+      // As nginx does: the client left before it had its answer.
       const status = response.writableFinished ? response.statusCode : 499;
       rooms.observe({ route: handled.kind, method, status, seconds });
-      logExchange(rooms.log, { request, response, seconds, user: handled.identity?.name });
+      logExchange(rooms.log, { request, response, status, seconds, user: handled.identity?.name });
     });
     handle(rooms, { request, response, handled }).catch((error: unknown) => fail(rooms, { request, response }, error));
   };
@@ -165,15 +159,14 @@ const storeFaults: Record<StoreError['kind'], string> = {
 interface Finished {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly status: number;
   readonly seconds: number;
   readonly user: string | undefined;
 }
 
 /** Changes and refusals are always of interest; reads that went well only to somebody who looks for them. */
-function logExchange(log: ApiLog, { request, response, seconds, user }: Finished): void {
+function logExchange(log: ApiLog, { request, response, status, seconds, user }: Finished): void {
   const { method, url } = request;
-  // As nginx does: the client left before it had its answer.
-  const status = response.writableFinished ? response.statusCode : 499;
   const read = (method === 'GET' || method === 'HEAD') && status < 400;
   const fields = { method, url, status, ms: Math.round(seconds * 1000), user, whole: response.writableFinished };
   if (status >= 500) log.error(fields, 'request failed');

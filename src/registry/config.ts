@@ -134,8 +134,18 @@ function malformed(file: string, problems: readonly string[]): Fatal {
   return new Fatal(`the configuration ${file} is malformed: ${shown.join('; ')}${more}`, { exit: 'usage' });
 }
 
+/** Where the registry keeps files of its own; none where bytes are in a bucket and names in PostgreSQL. */
+export function dataDirectoryOf({
+  storage,
+  metadata,
+}: Pick<RegistryBootstrap, 'storage' | 'metadata'>): string | undefined {
+  return storage.filesystem?.path ?? metadata.sqlite?.path;
+}
+
 /** Files that the registry keeps in its data directory for itself. */
-export function ownFiles(document: Pick<RegistryBootstrap, 'storage'>): { htpasswd: string; tokenKey: string } {
-  const { path } = document.storage.filesystem;
-  return { htpasswd: join(path, 'htpasswd'), tokenKey: join(path, 'token.key') };
+export function ownFiles(
+  document: Pick<RegistryBootstrap, 'storage' | 'metadata'>,
+): { htpasswd: string; tokenKey: string } | undefined {
+  const path = dataDirectoryOf(document);
+  return path === undefined ? undefined : { htpasswd: join(path, 'htpasswd'), tokenKey: join(path, 'token.key') };
 }

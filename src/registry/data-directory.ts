@@ -4,18 +4,20 @@ import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import { writeFileAtomic } from '../platform/atomic-file.ts';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
 import { newSigningKey } from './auth/signing-key.ts';
-import { ownFiles } from './config.ts';
+import { dataDirectoryOf, ownFiles } from './config.ts';
 
 /**
- * Makes the data directory where there is none, and in it the key for tokens where none is configured.
+ * Makes the data directory where one is configured and there is none, and in it the key for tokens where none is configured.
  * @throws Fatal that says why the directory cannot be used, and what to do
  */
 export async function prepareDataDirectory(document: RegistryBootstrap): Promise<void> {
-  const { path } = document.storage.filesystem;
+  const path = dataDirectoryOf(document);
+  if (path === undefined) return;
   try {
     await mkdir(path, { recursive: true, mode: 0o750 });
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
-    if (document.auth.token.privateKeyFile === undefined) await ensureTokenKey(ownFiles(document).tokenKey);
+    const key = ownFiles(document)?.tokenKey;
+    if (key !== undefined && document.auth.token.privateKeyFile === undefined) await ensureTokenKey(key);
   } catch (cause) {
     throw new Fatal(`the data directory ${path} ${unusable(cause)}`, { cause });
   }

@@ -121,15 +121,16 @@ async function readUsers(document: RegistryBootstrap, reader: Reader): Promise<U
   const parse = (content: Buffer, file: string) =>
     files.push(checked('', () => parseHtpasswd(content.toString('utf8'), file)));
   for (const file of document.auth.htpasswdFiles) parse(await reader.required(file, 'the htpasswd file'), file);
-  const own = ownFiles(document).htpasswd;
-  const content = await reader.optional(own, 'the htpasswd file');
-  if (content !== undefined) parse(content, own);
+  const own = ownFiles(document)?.htpasswd;
+  const content = own && (await reader.optional(own, 'the htpasswd file'));
+  if (own && content) parse(content, own);
   return new Users(files, document.auth.administrators);
 }
 
 async function readTokenSettings(document: RegistryBootstrap, reader: Reader): Promise<TokenSettings> {
   const { privateKeyFile, previousPublicKeyFiles, ttlSeconds, service } = document.auth.token;
-  const file = privateKeyFile ?? ownFiles(document).tokenKey;
+  const file = privateKeyFile ?? ownFiles(document)?.tokenKey;
+  if (file === undefined) throw new Fatal(noTokenKey, { exit: 'usage' });
   const pem = await reader.required(file, 'the token key');
   const key = checked('', () => readSigningKey(pem, file));
   const previous = await readPublicKeys(previousPublicKeyFiles, reader);
@@ -140,6 +141,9 @@ async function readOperatorTrust({ admin }: RegistryBootstrap, reader: Reader): 
   if (admin === undefined) return undefined;
   return { keys: await readPublicKeys(admin.publicKeyFiles, reader), audience: admin.audience };
 }
+
+const noTokenKey =
+  'auth.token.privateKeyFile is missing: a registry without a data directory, and every replica of it, has to be given the key that signs tokens (openssl genpkey -algorithm ed25519)';
 
 async function readPublicKeys(files: readonly string[], reader: Reader) {
   const keys = [];

@@ -1,7 +1,6 @@
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
-import { openSqlite } from './metadata/sqlite/open.ts';
+import { dataDirectoryOf } from './config.ts';
 import type { MetadataStore } from './metadata/store.ts';
-import { FilesystemStore } from './storage/filesystem.ts';
 import type { BlobStore } from './storage/store.ts';
 
 export interface Stores {
@@ -13,26 +12,55 @@ export interface Stores {
 }
 
 export interface StoresOptions {
+  /** `serve`: as a registry. `offline`: keeps every other writer off. `read`: changes nothing, also beside a registry. */
   readonly mode: 'serve' | 'offline' | 'read';
   readonly onDeath: (error: Error) => void;
 }
 
-/** Opens the stores that a document names. Throws StoreError that says what is wrong with which, and what to do. */
-export async function openStores(
-  document: Pick<RegistryBootstrap, 'storage'> & { limits: Pick<RegistryBootstrap['limits'], 'reserveBytes'> },
-  { mode, onDeath }: StoresOptions,
-): Promise<Stores> {
-  const directory = document.storage.filesystem.path;
-  const readOnly = mode === 'read';
-  // The blobs first: they make the directory, and say plainly what is wrong with it.
-  const blobs = await FilesystemStore.open({ directory, reserveBytes: document.limits.reserveBytes, readOnly });
+/** What of a document says where things are kept. */
+export type Places = Pick<RegistryBootstrap, 'storage' | 'metadata'> & {
+  readonly limits: Pick<RegistryBootstrap['limits'], 'reserveBytes'>;
+};
+
+/**
+ * Opens the stores that a document names. Only what is used is loaded: memory is a feature.
+ * Throws StoreError that says what is wrong with which, and what to do.
+ */
+export async function openStores(document: Places, options: StoresOptions): Promise<Stores> {
+  // The blobs first: on a file system they make the directory, and say plainly what is wrong with it.
+  const { blobs, setReserve } = await openBlobs(document, options);
   try {
-    const metadata = await openSqlite({ directory, mode, onDeath });
-    return { metadata, blobs, setReserve: (bytes) => blobs.setReserve(bytes), close: () => closeAll(metadata, blobs) };
+    const metadata = await openMetadata(document, options);
+    return { metadata, blobs, setReserve, close: () => closeAll(metadata, blobs) };
   } catch (error) {
     await blobs.close();
     throw error;
   }
+}
+
+async function openBlobs({ storage, limits }: Places, { mode }: StoresOptions) {
+  const readOnly = mode === 'read';
+  if (storage.filesystem !== undefined) {
+    const { FilesystemStore } = await import('./storage/filesystem.ts');
+    const { path: directory } = storage.filesystem;
+    const blobs = await FilesystemStore.open({ directory, reserveBytes: limits.reserveBytes, readOnly });
+    return { blobs, setReserve: (bytes: number) => blobs.setReserve(bytes) };
+  }
+  if (storage.s3 === undefined) throw new Error('the document names no storage, which its schema refuses');
+  const { openS3Store } = await import('./storage/s3.ts');
+  return { blobs: await openS3Store({ ...storage.s3, readOnly }), setReserve: () => undefined };
+}
+
+async function openMetadata(document: Places, { mode, onDeath }: StoresOptions): Promise<MetadataStore> {
+  const { postgres } = document.metadata;
+  if (postgres !== undefined) {
+    const { openPostgres } = await import('./metadata/postgres/open.ts');
+    return openPostgres({ ...postgres, mode });
+  }
+  const directory = document.metadata.sqlite?.path ?? dataDirectoryOf(document);
+  if (directory === undefined) throw new Error('the document names no place for SQLite, which its schema refuses');
+  const { openSqlite } = await import('./metadata/sqlite/open.ts');
+  return openSqlite({ directory, mode, onDeath });
 }
 
 /** The metadata last: what the blob store still does may be noted there. */

@@ -41,6 +41,104 @@ const Content = z.strictObject({
   missingReferences: z.enum(['Allow', 'AllowInIndex', 'Refuse']).default('Allow'),
 });
 
+const seconds = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+
+const FilesystemPlace = z.strictObject({ path });
+
+/** A bucket. Credentials are files of the AWS names in a folder (a mounted Secret), read again when they change. */
+const BucketPlace = z.strictObject({
+  bucket: z.string().min(3).max(63),
+  /** What the name of every object starts with. */
+  prefix: z.string().max(512).default(''),
+  region: z.string().min(1).max(64).default('us-east-1'),
+  /** URL of a compatible store; Amazon's own for the region unless given. */
+  endpoint: z.url().optional(),
+  forcePathStyle: z.boolean().optional(),
+  /** PEM certificates of the authorities that the store's certificate is checked against; the system's unless given. */
+  caFile: path.optional(),
+  /**
+   * Folder with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and perhaps `AWS_SESSION_TOKEN`, one file each. Without it the
+   * SDK's own chain (environment, web identity, instance).
+   */
+  credentialsDirectory: path.optional(),
+});
+
+const Bucket = BucketPlace.extend({
+  serverSideEncryption: z
+    .strictObject({
+      algorithm: z.enum(['AES256', 'aws:kms', 'aws:kms:dsse']),
+      kmsKeyID: z.string().max(2048).optional(),
+    })
+    .optional(),
+  storageClass: z.string().max(64).optional(),
+  /** `Presigned` sends clients to the store by URLs that hold for `expirySeconds`. */
+  redirects: z
+    .strictObject({
+      mode: z.enum(['None', 'Presigned']).default('None'),
+      expirySeconds: z.number().int().min(10).max(3600).default(300),
+    })
+    .prefault({}),
+});
+
+const Postgres = z.strictObject({
+  /**
+   * Folder with the keys of CloudNativePG's application Secret, one file each: `uri`, or `host`, `port`, `dbname`, `username`,
+   * `password`. Read again for every new connection.
+   */
+  secretDirectory: path,
+  caFile: path.optional(),
+  /** `VerifyFull` unless the `uri` says otherwise (`sslmode`). */
+  tls: z.enum(['VerifyFull', 'Require', 'Disable']).optional(),
+  poolSize: z.number().int().min(1).max(200).default(10),
+});
+
+const oneOf = <T extends object>(keys: readonly (keyof T & string)[]) => ({
+  check: (value: T) => keys.filter((key) => value[key] !== undefined).length === 1,
+  message: `needs exactly one of ${keys.join(' and ')}`,
+});
+const storageKinds = oneOf<{ filesystem?: unknown; s3?: unknown }>(['filesystem', 's3']);
+const metadataKinds = oneOf<{ sqlite?: unknown; postgres?: unknown }>(['sqlite', 'postgres']);
+
+const Storage = z
+  .strictObject({ filesystem: FilesystemPlace.optional(), s3: Bucket.optional() })
+  .refine(storageKinds.check, storageKinds.message);
+
+const Metadata = z
+  .strictObject({
+    /** In `path`, or in the data directory of the filesystem storage. One writer. */
+    sqlite: z.strictObject({ path: path.optional() }).optional(),
+    postgres: Postgres.optional(),
+  })
+  .refine(metadataKinds.check, metadataKinds.message);
+
+/** Five fields of cron in UTC, or `@hourly` and the like. */
+const schedule = z.string().min(1).max(128);
+
+const Reclaim = z.strictObject({
+  /** How long bytes stay after their last reference is gone; ten seconds in any case. */
+  graceSeconds: seconds.default(24 * 3600),
+  /** When bytes are removed; all the time unless given. */
+  schedule: schedule.optional(),
+});
+
+const Scrub = z.strictObject({
+  /** Bytes a second that are read again and compared with their digest; 0 turns it off. */
+  bytesPerSecond: bytes.default(4 * 1024 * 1024),
+});
+
+const Backup = z.strictObject({
+  /** The second place. */
+  target: z
+    .strictObject({ filesystem: FilesystemPlace.optional(), s3: BucketPlace.optional() })
+    .refine(storageKinds.check, storageKinds.message),
+  schedule: schedule.default('0 * * * *'),
+  keep: z.number().int().min(1).max(1000).default(24),
+});
+
 const Auth = z.strictObject({
   /** What a caller without credentials may do. */
   anonymous: z.enum(['None', 'Pull', 'Push']).default('None'),
@@ -68,7 +166,7 @@ const Tls = z.strictObject({
   minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
 });
 
-export const RegistryBootstrap = z.strictObject({
+const Document = z.strictObject({
   apiVersion: z.literal('bootstrap.ne-registry.io/v1alpha1'),
   kind: z.literal('RegistryBootstrap'),
   /** `metadata.generation` of the Registry that this was rendered from; reported by the admin API once it runs. */
@@ -86,8 +184,12 @@ export const RegistryBootstrap = z.strictObject({
     })
     .prefault({}),
   tls: Tls.optional(),
-  storage: z.strictObject({ filesystem: z.strictObject({ path }) }),
-  metadata: z.strictObject({ sqlite: z.strictObject({}).default({}) }).prefault({}),
+  storage: Storage,
+  metadata: Metadata.prefault({ sqlite: {} }),
+  reclaim: Reclaim.prefault({}),
+  scrub: Scrub.prefault({}),
+  /** Snapshots of the metadata in a second place; none unless given. */
+  backup: Backup.optional(),
   auth: Auth.prefault({}),
   /** Who may call the admin API with a signed token; without it only administrators with a password. */
   admin: z
@@ -106,6 +208,12 @@ export const RegistryBootstrap = z.strictObject({
   /** Seconds that requests in flight are given after SIGTERM. */
   drainSeconds: z.number().int().min(0).max(3600).default(25),
 });
+
+export const RegistryBootstrap = Document.refine(
+  ({ storage, metadata }) =>
+    metadata.sqlite === undefined || (storage.filesystem ?? metadata.sqlite.path) !== undefined,
+  { path: ['metadata', 'sqlite', 'path'], message: 'is needed where storage is not a file system' },
+);
 
 /** The document with every default filled in. */
 export type RegistryBootstrap = z.output<typeof RegistryBootstrap>;

@@ -51,7 +51,7 @@ function databaseFindings(directory: string): Finding[] {
 }
 
 async function checkContent(flags: AdminCheckFlags, stderr: Output): Promise<CheckResult> {
-  const document = { storage: { filesystem: { path: flags.data } }, limits: { reserveBytes: 0 } };
+  const document = { storage: { filesystem: { path: flags.data } }, metadata: { sqlite: {} }, limits: { reserveBytes: 0 } };
   const stores = await openStores(document, { mode: 'read', onDeath: () => undefined });
   try {
     const { manifests, blobs } = await stores.metadata.statistics();

@@ -47,13 +47,23 @@ export interface MetadataStore {
   deleteUpload(id: string): Promise<void>;
   /**
    * Names finished bytes: blob row, visibility in the repository, lease, end of the upload, in one transaction. They replace
-   * those that the digest had before, whose key is then the `surplusKey` to remove.
+   * those that the digest had before, whose key becomes a removal. `unknown-upload` where the upload was given up meanwhile:
+   * nothing is written then, and the bytes are an orphan.
    */
-  addBlob(blob: NewBlob): Promise<{ surplusKey?: string }>;
+  addBlob(blob: NewBlob): Promise<'named' | 'unknown-upload'>;
+  /**
+   * Makes this process the one that writes to an upload, until `until`; false where another one is. Holding it again renews.
+   * Only asked where the blob store is shared by replicas.
+   */
+  holdUpload(hold: { id: string; holder: string; now: Millis; until: Millis }): Promise<boolean>;
+  releaseUpload(hold: { id: string; holder: string }): Promise<void>;
   /** Makes a blob that is visible in `from` visible in `repository`. False where it is not (any more). */
   mountBlob(mount: { repository: string; from: string; digest: Digest; now: Millis }): Promise<boolean>;
-  /** Keeps a blob that somebody asked for from being reclaimed for the grace time. Coarse: at most one write per blob and minute. */
-  renewLease(digests: readonly Digest[], now: Millis): Promise<void>;
+  /**
+   * Keeps blobs that somebody asked for from being reclaimed for the grace time, where they wait in the review queue. Coarse:
+   * at most one write for each blob in five seconds. False where one of them is gone, so that the answer must be "unknown".
+   */
+  renewLease(digests: readonly Digest[], now: Millis): Promise<boolean>;
   /** Hides a blob in one repository. `referenced` where a living manifest there still needs it (nothing changed then). */
   deleteBlob(repository: string, digest: Digest, now: Millis): Promise<'deleted' | 'unknown' | 'referenced'>;
   /** Takes damaged bytes out of service so that HEAD says 404 and a push heals; only while the row still names `key`. */

@@ -6,6 +6,8 @@ import type { Algorithm, Digest } from '../../domain/oci/digest.ts';
  * A key is unique per upload, so a late removal can never hit bytes that were pushed again meanwhile.
  */
 export interface BlobStore {
+  /** Several replicas share it: who writes to an upload has to hold it (`MetadataStore.holdUpload`). */
+  readonly shared: boolean;
   /** Makes room for a new upload. `id` is a UUID chosen by the caller. */
   begin(id: string): Promise<void>;
   /**
@@ -30,8 +32,13 @@ export interface BlobStore {
   open(key: string): Promise<BlobReader | undefined>;
   /** Removes stored bytes for good. Nothing there is success. */
   remove(key: string): Promise<void>;
-  /** Every stored key with its size (bytes) and time (ms since the epoch), for check, scrub and the sweep of orphans. */
-  list(): AsyncIterable<{ key: string; size: number; modifiedAt: number }>;
+  /**
+   * Every stored key with its size (bytes) and time (ms since the epoch), for check, the sweep of orphans and restoring;
+   * rejects where the listing is not complete. `uploadId` made it.
+   */
+  list(): AsyncIterable<StoredKey>;
+  /** The digest that stored bytes were verified against when they came, from the key or a marker beside it. */
+  digestOf(key: string): Promise<Digest | undefined>;
   /** Every upload with its size and last write, for the sweep of abandoned ones. */
   uploads(): AsyncIterable<{ id: string; size: number; modifiedAt: number }>;
   /** Free bytes where the store knows them (a file system), else undefined. */
@@ -39,6 +46,13 @@ export interface BlobStore {
   /** Proves that a write is possible now; throws an error that says what to do otherwise. */
   probe(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface StoredKey {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly size: number;
+  readonly modifiedAt: number;
 }
 
 export interface AppendOptions {
@@ -60,6 +74,8 @@ export interface StoredBlob {
 
 export interface BlobReader {
   readonly size: number;
+  /** Where a client may fetch these bytes itself for a short while, where the store offers that and is set to. */
+  readonly location?: (method: 'GET' | 'HEAD') => Promise<string>;
   /**
    * Writes bytes `start`..`end` (inclusive) into `sink` with back-pressure, from pooled buffers; does not end the sink.
    * Rejects when the store fails or delivers fewer bytes than asked for, or when the sink is destroyed.

@@ -39,7 +39,7 @@ test('JSON is YAML', async () => {
     }),
     'c',
   );
-  assert.equal(document.storage.filesystem.path, '/d');
+  assert.equal(document.storage.filesystem?.path, '/d');
 });
 
 const bad: Record<string, { text: string; says: RegExp }> = {
@@ -95,7 +95,7 @@ test('flags become a document', () => {
     htpasswd: ['a', 'b'],
     logLevel: 'debug',
   });
-  assert.equal(document.storage.filesystem.path, '/d');
+  assert.equal(document.storage.filesystem?.path, '/d');
   assert.equal(document.listen.api, '127.0.0.1:0');
   assert.equal(document.auth.anonymous, 'Pull');
   assert.deepEqual(document.auth.htpasswdFiles, ['a', 'b']);

@@ -156,7 +156,7 @@ test('another storage path is not even looked at', async () => {
   const { reloader, file } = await running();
   writeFileSync(file, document('generation: 2\n').replace(`path: ${folder}`, 'path: /nowhere'));
   await reloader.check();
-  assert.equal(reloader.current.document.storage.filesystem.path, folder);
+  assert.equal(reloader.current.document.storage.filesystem?.path, folder);
   assert.match(lines[0]?.message ?? '', /a change of storage needs a restart/);
 });
 

@@ -24,10 +24,15 @@ export class Listener {
   readonly #server: Server | HttpsServer;
   readonly #sockets = new Set<Socket>();
   readonly #closedTraffic = { received: 0, sent: 0 };
+  #leaving = false;
 
   constructor(options: ListenerOptions) {
-    const { tls, handle } = options;
+    const { tls } = options;
     this.#options = options;
+    const handle: RequestListener = (request, response) => {
+      if (this.#leaving) response.shouldKeepAlive = false;
+      options.handle(request, response);
+    };
     // No bound on the time of a whole request: a layer over a slow line may take an hour. Silence is bounded.
     const common = { requestTimeout: 0, headersTimeout: timeouts.headers, keepAliveTimeout: timeouts.keepAlive };
     this.#server =
@@ -61,8 +66,14 @@ export class Listener {
     return total;
   }
 
+  /** From now on every answer ends its connection: a client that comes back finds somebody else, or is refused at once. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
   /** Takes no more connections, lets requests in flight end within `seconds`, then cuts what is left. */
   async drain(seconds: number): Promise<{ cut: number }> {
+    this.leave();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     // A connection that becomes idle is of no more use; Node closes only those that are idle now.
     const sweep = setInterval(() => this.#server.closeIdleConnections(), 50);

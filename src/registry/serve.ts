@@ -1,5 +1,6 @@
 /** The data plane, put together: everything is made here and handed to whatever needs it. */
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Router } from 'express';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import { messageOf } from '../platform/fatal.ts';
@@ -204,7 +205,10 @@ function shutdownSteps(
     state.draining = true;
     reloader.stop();
     clearInterval(sweeping);
-    const { cut } = await api.drain(settings().document.drainSeconds);
+    const { lingerSeconds, drainSeconds } = settings().document;
+    api.leave();
+    if (lingerSeconds > 0) await sleep(lingerSeconds * 1000);
+    const { cut } = await api.drain(drainSeconds);
     if (cut > 0) log.warn({ connections: cut }, 'requests in flight took longer than drainSeconds and were cut');
   };
   return [

@@ -205,7 +205,12 @@ const Document = z.strictObject({
   /** CIDRs whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. */
   trustedProxies: z.array(z.string().min(1).max(64)).max(64).default([]),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
-  /** Seconds that requests in flight are given after SIGTERM. */
+  /**
+   * Seconds after SIGTERM for which new connections are still taken, while `/readyz` says no and every answer ends its
+   * connection: whoever sends requests here (kube-proxy, a load balancer) learns in them to send them elsewhere.
+   */
+  lingerSeconds: z.number().int().min(0).max(300).default(0),
+  /** Seconds that requests in flight are given after SIGTERM and `lingerSeconds`. */
   drainSeconds: z.number().int().min(0).max(3600).default(25),
 });
 

@@ -1,0 +1,77 @@
+/** How a pod that is to end lets go of its clients, so that a rolling update cuts none of them. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
+
+const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
+const lingerSeconds = 2;
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ne-leaving-'));
+});
+after(async () => await rm(folder, { recursive: true, force: true }));
+
+interface Serving {
+  readonly api: number;
+  readonly management: number;
+}
+
+async function serve(): Promise<{ child: ReturnType<typeof spawn>; ports: Serving }> {
+  const document: RegistryBootstrapInput = {
+    apiVersion: 'bootstrap.ne-registry.io/v1alpha1',
+    kind: 'RegistryBootstrap',
+    listen: { api: '127.0.0.1:0', management: '127.0.0.1:0' },
+    storage: { filesystem: { path: join(folder, 'data') } },
+    lingerSeconds,
+  };
+  const config = join(folder, 'config.yaml');
+  await writeFile(config, JSON.stringify(document));
+  const child = spawn(process.execPath, [program, 'serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface(child.stdout)) {
+    const said = JSON.parse(line) as { msg: string; api: { port: number }; management: { port: number } };
+    if (said.msg !== 'serving') continue;
+    child.stdout.resume();
+    return { child, ports: { api: said.api.port, management: said.management.port } };
+  }
+  throw new Error('it ended before it served');
+}
+
+async function ask(port: number, path: string, agent: Agent | false = false) {
+  const [answer] = (await once(get({ host: '127.0.0.1', port, path, agent }), 'response')) as [IncomingMessage];
+  answer.resume();
+  await once(answer, 'end');
+  return { status: answer.statusCode, connection: answer.headers.connection };
+}
+
+test('asked to end, it says that it is not ready, goes on answering for a while, and ends each connection', async () => {
+  const { child, ports } = await serve();
+  const ended = once(child, 'exit') as Promise<[number | null]>;
+  const agent = new Agent({ keepAlive: true });
+  try {
+    assert.deepEqual(await ask(ports.api, '/v2/', agent), { status: 401, connection: 'keep-alive' });
+    assert.equal((await ask(ports.management, '/readyz')).status, 200);
+    const asked = Date.now();
+    child.kill('SIGTERM');
+    await sleep(300);
+    assert.equal((await ask(ports.management, '/readyz')).status, 503);
+    assert.deepEqual(await ask(ports.api, '/v2/', agent), { status: 401, connection: 'close' });
+    assert.deepEqual(await ask(ports.api, '/v2/'), { status: 401, connection: 'close' });
+    const [code] = await ended;
+    assert.equal(code, 0);
+    const took = Date.now() - asked;
+    assert.ok(took >= lingerSeconds * 1000 && took < lingerSeconds * 1000 + 5000, `${took} ms`);
+  } finally {
+    agent.destroy();
+    child.kill('SIGKILL');
+  }
+});

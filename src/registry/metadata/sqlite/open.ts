@@ -41,7 +41,7 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<SqliteStor
     prepare(path);
     const reader = openForReading(path);
     const writer = await openWriter(path, options);
-    return new SqliteStore({ reader, writer, exclusive: true, release: () => lock.release() });
+    return new SqliteStore({ path, reader, writer, exclusive: true, release: () => lock.release() });
   } catch (error) {
     lock.release();
     throw storeError(error);
@@ -71,7 +71,7 @@ function openReadOnly(path: string): SqliteStore {
       throw new StoreError('io', `there is no metadata at ${path}; is that the data directory?`);
     const reader = openForReading(path);
     requireCurrent(reader);
-    return new SqliteStore({ reader, writer: noWriter, exclusive: false, release: () => undefined });
+    return new SqliteStore({ path, reader, writer: noWriter, exclusive: false, release: () => undefined });
   } catch (error) {
     throw storeError(error);
   }

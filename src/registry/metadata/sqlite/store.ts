@@ -1,4 +1,5 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
+import type { ExportedRow, Recovery, SnapshotRow } from '../recovery.ts';
 import type {
   Actor,
   BlobRow,
@@ -19,20 +20,25 @@ import * as blobReads from './reads/blobs.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
 import * as progressReads from './reads/progress.ts';
+import { importInto } from './recovery.ts';
+import { exportRows } from './recovery-export.ts';
+import * as recoveryReads from './recovery-reads.ts';
 import type { Writer } from './writer.ts';
 
 /**
  * The embedded store. Reads run on the calling thread through one read-only connection (microseconds, and they see every
  * commit at once); writes go to the writer.
  */
-export class SqliteStore implements MetadataStore {
+export class SqliteStore implements MetadataStore, Recovery {
   #reader: Connection;
   #writer: Writer;
   #release: () => void;
+  #path: string;
   #cache: ReadCache | undefined;
 
   /** `exclusive`: every write comes through this store, so that rows may be remembered between reads. */
-  constructor(parts: { reader: Connection; writer: Writer; exclusive: boolean; release: () => void }) {
+  constructor(parts: { path: string; reader: Connection; writer: Writer; exclusive: boolean; release: () => void }) {
+    this.#path = parts.path;
     this.#cache = parts.exclusive ? new ReadCache() : undefined;
     this.#reader = parts.reader;
     this.#writer = parts.writer;
@@ -128,6 +134,25 @@ export class SqliteStore implements MetadataStore {
   }
   async notePulls(pulls: readonly { repository: string; digest: Digest; hour: number }[]) {
     if (pulls.length > 0) await this.#writer.execute('notePulls', { pulls });
+  }
+
+  export() {
+    return exportRows(this.#path);
+  }
+  import(rows: AsyncIterable<ExportedRow>) {
+    return this.#writing(undefined, importInto(this.#writer, rows));
+  }
+  snapshots() {
+    return this.#read(recoveryReads.snapshots);
+  }
+  addSnapshot(row: SnapshotRow) {
+    return this.#writer.execute('addSnapshot', row);
+  }
+  dropSnapshot(name: string) {
+    return this.#writer.execute('dropSnapshot', { name });
+  }
+  lastSequence() {
+    return this.#read(recoveryReads.lastSequence);
   }
 
   /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */

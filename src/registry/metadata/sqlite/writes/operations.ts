@@ -1,4 +1,5 @@
 import type { Connection } from '../connection.ts';
+import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from '../recovery-writes.ts';
 import { addBlob, deleteBlob, mountBlob, quarantineBlob, renewLease } from './blobs.ts';
 import { deleteManifest, notePulls, putManifest } from './manifests.ts';
 import { deleteTag } from './tags.ts';
@@ -17,6 +18,11 @@ export const operations = {
   deleteTag,
   deleteManifest,
   notePulls,
+  addSnapshot,
+  dropSnapshot,
+  requireEmpty,
+  importRows,
+  reviewImported,
 };
 
 export type OperationName = keyof typeof operations;

@@ -86,7 +86,7 @@ async function sendBytes(
   try {
     const { start, end } = answer.range ?? { start: 0, end: row.size - 1 };
     exchange.response.writeHead(answer.status, answer.headers);
-    if (end >= start) await reader.send(exchange.response, start, end);
+    if (end >= start) await reader.send(exchange.response, start, end, exchange.caller.address);
     exchange.response.end();
   } finally {
     await reader.close();

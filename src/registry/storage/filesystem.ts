@@ -22,6 +22,9 @@ export interface FilesystemOptions {
   readonly readOnly?: boolean;
 }
 
+/** Stands where a client address would: what the store reads for itself. */
+const rehashing = 'rehashing';
+
 /** Bytes in files of one data directory. What `finish` returned survives a power cut. */
 export class FilesystemStore implements BlobStore {
   #layout: Layout;
@@ -168,7 +171,7 @@ export class FilesystemStore implements BlobStore {
 
   async #rehash(file: FileHandle, algorithm: 'sha256' | 'sha512'): Promise<string> {
     const hash = createHash(algorithm);
-    const buffer = await this.#buffers.large.take();
+    const buffer = await this.#buffers.large.take(rehashing);
     try {
       for (let position = 0; ; ) {
         const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, position);
@@ -177,7 +180,7 @@ export class FilesystemStore implements BlobStore {
         position += bytesRead;
       }
     } finally {
-      this.#buffers.large.give(buffer);
+      this.#buffers.large.give(buffer, rehashing);
     }
   }
 

@@ -79,7 +79,8 @@ export interface BlobReader {
   /**
    * Writes bytes `start`..`end` (inclusive) into `sink` with back-pressure, from pooled buffers; does not end the sink.
    * Rejects when the store fails or delivers fewer bytes than asked for, or when the sink is destroyed.
+   * `owner` is the client's address: buffers are shared fairly between owners.
    */
-  send(sink: Writable, start: number, end: number): Promise<void>;
+  send(sink: Writable, start: number, end: number, owner?: string): Promise<void>;
   close(): Promise<void>;
 }

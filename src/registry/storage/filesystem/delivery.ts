@@ -7,16 +7,19 @@ export const PATIENCE = 200;
 /** A client that has not taken a buffer after this time is gone, milliseconds. */
 const STALLED = 120_000;
 
+export interface Lent {
+  readonly buffer: Buffer;
+  readonly pool: BufferPool;
+  /** Client address. */
+  readonly owner: string;
+}
+
 /**
  * Writes bytes of a pooled buffer and waits until the sink needs them no more; then gives the buffer back, or leaves it to
  * the garbage collector where somebody might still read from it. Resolves with the time that it took, milliseconds.
  * Rejects when the sink fails, is destroyed, or stalls.
  */
-export function deliver(
-  sink: Writable,
-  lent: { buffer: Buffer; length: number; pool: BufferPool },
-  lane: SlowLane,
-): Promise<number> {
+export function deliver(sink: Writable, lent: Lent & { readonly length: number }, lane: SlowLane): Promise<number> {
   return new Promise((resolve, reject) => {
     const since = performance.now();
     let held: Held | undefined;
@@ -39,10 +42,10 @@ export function deliver(
     const impatient = () => {
       if (performance.now() - since > STALLED) return drop();
       if (held === undefined) {
-        const slow = { bytes: lent.buffer.byteLength, since, drop };
+        const slow = { owner: lent.owner, bytes: lent.buffer.byteLength, since, drop };
         if (lane.admit(slow)) {
           held = slow;
-          lent.pool.replace();
+          lent.pool.replace(lent.owner);
         }
       }
       timer.refresh();
@@ -55,11 +58,10 @@ export function deliver(
 }
 
 /** A buffer that somebody might still read from is left to the garbage collector. */
-function giveBack(lent: { buffer: Buffer; pool: BufferPool }, is: { free: boolean; replaced: boolean }): void {
-  const { buffer, pool } = lent;
+function giveBack({ buffer, pool, owner }: Lent, is: { free: boolean; replaced: boolean }): void {
   if (is.free && is.replaced) pool.takeBack(buffer);
-  else if (is.free) pool.give(buffer);
-  else if (!is.replaced) pool.replace();
+  else if (is.free) pool.give(buffer, owner);
+  else if (!is.replaced) pool.replace(owner);
 }
 
 /** A Transform calls back when it has passed the bytes on, not when they are gone; sockets and responses keep none. */

@@ -2,7 +2,7 @@ import { read } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { StoreError } from '../../metadata/store.ts';
 import type { BlobReader } from '../store.ts';
-import { deliver, gone, PATIENCE } from './delivery.ts';
+import { deliver, gone, type Lent, PATIENCE } from './delivery.ts';
 import { storageError } from './faults.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 import { BufferPool } from './pool.ts';
@@ -30,9 +30,9 @@ export class FileReader implements BlobReader {
     this.#buffers = buffers;
   }
 
-  async send(sink: Writable, start: number, end: number): Promise<void> {
+  async send(sink: Writable, start: number, end: number, owner = ''): Promise<void> {
     const content = this.#file.content ?? (await this.#loadSmall());
-    if (content === undefined) return this.#sendParts(sink, start, end);
+    if (content === undefined) return this.#sendParts(sink, { start, end }, owner);
     await write(sink, content.subarray(start, end + 1));
   }
 
@@ -47,7 +47,7 @@ export class FileReader implements BlobReader {
     return content;
   }
 
-  async #sendParts(sink: Writable, start: number, end: number): Promise<void> {
+  async #sendParts(sink: Writable, { start, end }: { start: number; end: number }, owner: string): Promise<void> {
     const { large, small, lane } = this.#buffers;
     // Small at first, so that a client that reads nothing holds little.
     let slow = true;
@@ -55,9 +55,9 @@ export class FileReader implements BlobReader {
       if (sink.destroyed || this.#closed) throw gone();
       const wanted = end - position + 1;
       const pool: BufferPool = slow || wanted <= small.size ? small : large;
-      const buffer = await pool.take();
-      const length = await this.#fill({ buffer, pool }, position, wanted);
-      slow = (await deliver(sink, { buffer, length, pool }, lane)) > PATIENCE;
+      const lent = { buffer: await pool.take(owner), pool, owner };
+      const length = await this.#fill(lent, position, wanted);
+      slow = (await deliver(sink, { ...lent, length }, lane)) > PATIENCE;
       position += length;
     }
   }
@@ -69,11 +69,7 @@ export class FileReader implements BlobReader {
   }
 
   /** Reads up to `wanted` bytes. Where there are none left the file is shorter than it should be. */
-  async #fill(
-    { buffer, pool }: { buffer: Buffer; pool: BufferPool },
-    position: number,
-    wanted: number,
-  ): Promise<number> {
+  async #fill({ buffer, pool, owner }: Lent, position: number, wanted: number): Promise<number> {
     const { fd, key } = this.#file;
     try {
       const length = await readAt(fd, buffer, Math.min(buffer.byteLength, wanted), position);
@@ -81,7 +77,7 @@ export class FileReader implements BlobReader {
       const message = `${key} ends at ${position}, before the bytes that were asked for; it is damaged`;
       throw new StoreError('corrupt', message);
     } catch (error) {
-      pool.replace();
+      pool.replace(owner);
       throw storageError(error, `reading ${key}`);
     }
   }

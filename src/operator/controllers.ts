@@ -3,7 +3,7 @@ import { Cache, type CacheOptions } from './kube/cache.ts';
 import type { KubeClient, ListWatch } from './kube/client.ts';
 import type { Log } from './kube/log.ts';
 import type { KindRef, KubeObject } from './kube/object.ts';
-import { askRegistry } from './registry/admin-api.ts';
+import { askReadiness, askRegistry } from './registry/admin-api.ts';
 import type { Pod } from './registry/health.ts';
 import { childSelector, registryLabel } from './registry/names.ts';
 import { registryReconciler } from './registry/reconcile.ts';
@@ -93,6 +93,7 @@ function registryController(
     view,
     events,
     ask: askRegistry,
+    askReadiness,
     now,
     defaultImage: image,
     operatorNamespace: ownNamespace,

@@ -32,7 +32,7 @@ Neither a star nor a right that it does not use; a test keeps Secrets out of eve
   resources: [events]
   verbs: [create, patch]
 - apiGroups: [apps]
-  resources: [daemonsets, statefulsets]
+  resources: [daemonsets, deployments, statefulsets]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses, networkpolicies]

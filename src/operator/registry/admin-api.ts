@@ -1,6 +1,6 @@
 /** Asks a registry's pod how it is, over its admin API, as the operator. */
 import { createPrivateKey } from 'node:crypto';
-import { request as plainRequest } from 'node:http';
+import { type ClientRequest, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { SignJWT } from 'jose';
@@ -22,6 +22,8 @@ const Report = z.object({
     })
     .optional(),
   repositories: z.number().optional(),
+  /** When the last snapshot was complete. */
+  lastBackup: z.iso.datetime().optional(),
 });
 
 /** What a registry says of itself. */
@@ -51,6 +53,16 @@ export const askRegistry: AskRegistry = async (target, signal) => {
   return report.data;
 };
 
+/** Asks a pod, by its address, why it takes no requests; undefined where it takes them. */
+export type AskReadiness = (address: string, signal: AbortSignal) => Promise<string | undefined>;
+
+/** `/readyz` of the management port: plain HTTP, and no secret on the way. Rejects where nobody answers. */
+export const askReadiness: AskReadiness = async (address, signal) => {
+  const url = `http://${bracketed(address)}:${ports.management}/readyz`;
+  const { status, body } = await receive(plainRequest(url, asked(signal)));
+  return status === 503 ? body.trim().slice(0, 1000) : undefined;
+};
+
 function token({ key, audience }: AdminTarget): Promise<string> {
   return new SignJWT({})
     .setProtectedHeader({ alg: 'EdDSA' })
@@ -62,23 +74,28 @@ function token({ key, audience }: AdminTarget): Promise<string> {
     .sign(createPrivateKey(key));
 }
 
-function get(target: AdminTarget, bearer: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
-  const host = isIPv6(target.address) ? `[${target.address}]` : target.address;
-  const options = {
-    headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    agent: false as const,
-  };
-  const path = `${host}:${ports.api}/admin/v1/status`;
-  const request =
-    target.trusted === undefined
-      ? plainRequest(`http://${path}`, options)
-      : tlsRequest(`https://${path}`, {
-          ...options,
-          ca: target.trusted,
-          allowPartialTrustChain: true,
-          checkServerIdentity: () => undefined,
-        });
+function get(target: AdminTarget, bearer: string, signal: AbortSignal): Promise<Answer> {
+  const options = { ...asked(signal), headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' } };
+  const path = `${bracketed(target.address)}:${ports.api}/admin/v1/status`;
+  if (target.trusted === undefined) return receive(plainRequest(`http://${path}`, options));
+  const trust = { ca: target.trusted, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+  return receive(tlsRequest(`https://${path}`, { ...options, ...trust }));
+}
+
+function asked(signal: AbortSignal): { signal: AbortSignal; agent: false } {
+  return { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]), agent: false };
+}
+
+function bracketed(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+function receive(request: ClientRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     request.once('error', reject);
     request.once('response', (response) => {
@@ -86,7 +103,7 @@ function get(target: AdminTarget, bearer: string, signal: AbortSignal): Promise<
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         body += chunk;
-        if (body.length > maxBody) response.destroy(new Error('the admin API answered more than 64 KiB'));
+        if (body.length > maxBody) response.destroy(new Error('the registry answered more than 64 KiB'));
       });
       response.once('error', reject);
       response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));

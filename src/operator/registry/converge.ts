@@ -3,11 +3,9 @@
 import { isKindNotServed, KubeError } from '../kube/error.ts';
 import { refOf } from '../kube/object.ts';
 import type { Standing } from '../runtime/conditions.ts';
-import { Stalled } from '../runtime/errors.ts';
-import type { Report } from './admin-api.ts';
 import { applyChild, prune } from './apply.ts';
 import { keepCertificate, type Served } from './certificates.ts';
-import { adminAudience, renderBootstrap } from './children/bootstrap.ts';
+import { renderBootstrap } from './children/bootstrap.ts';
 import { renderBundle } from './children/bundle.ts';
 import { renderDisruptionBudget } from './children/disruption-budget.ts';
 import { renderIngress } from './children/ingress.ts';
@@ -15,19 +13,19 @@ import { renderNetworkPolicy } from './children/network-policy.ts';
 import { renderServiceAccount } from './children/service-account.ts';
 import { renderServiceMonitor, serviceMonitorKind } from './children/service-monitor.ts';
 import { renderGoverningService, renderNodeService, renderService, type Service } from './children/services.ts';
-import { claimConflict, renderVolumeClaim, type VolumeClaim } from './children/volume-claim.ts';
+import type { VolumeClaim } from './children/volume-claim.ts';
 import { renderWorkload } from './children/workload.ts';
+import { keepClaim, requireBackupClaim } from './claims.ts';
 import { Failing } from './failing.ts';
-import { isReady, judgeWorkload, newest, type Pod, type Workload } from './health.ts';
+import { isReady, judgeWorkload, living, type Pod, type Workload } from './health.ts';
 import { readIncidents } from './incidents.ts';
+import { inquire, isConfirmed, readinessOf } from './inquiry.ts';
 import { keepAdministrator, keepKeys, mountedVersion, requireSecrets } from './materials.ts';
 import { annotations } from './names.ts';
 import { keepNodeAccess } from './node-access.ts';
-import { refuseForeign } from './ownership.ts';
 import type { Memory, RegistryReconcilerOptions } from './reconcile.ts';
 import type { Site } from './site.ts';
 import type { Findings } from './status.ts';
-import { requireStorageClass } from './storage-class.ts';
 import { nodeAddresses, podsOf } from './view.ts';
 import { storageWarnings, tlsWarnings } from './warnings.ts';
 
@@ -41,6 +39,7 @@ export interface Convergence extends RegistryReconcilerOptions {
 export async function converge(run: Convergence, found: Findings): Promise<Standing> {
   const { site, client } = run;
   await requireSecrets(client, site);
+  await requireBackupClaim(run);
   const claim = await keepClaim(run);
   const served = await certificate(run, found);
   const keys = await keepKeys(client, site);
@@ -51,28 +50,19 @@ export async function converge(run: Convergence, found: Findings): Promise<Stand
   found.warnings.push(...storageWarnings(site, claim, undefined));
 
   const pods = podsOf(run.view, site, 'registry');
-  await tellPod(run, pods);
-  const blocked = await judge(run, { workload, pods, claim });
+  await tellPods(run, pods);
+  const blocked = await judge(run, found, { workload, pods, claim });
   if (blocked !== undefined) return await withNodes(run, found, { served, nodeService, standing: blocked });
-  const standing = await inquire(run, found, { served, pods, key: keys['admin.key'] });
+  const standing = degrade(found, await inquire(run, found, { served, pods, key: keys['admin.key'] }));
   found.warnings.push(...storageWarnings(site, undefined, found.report));
   return await withNodes(run, found, { served, nodeService, standing });
 }
 
-async function keepClaim(run: Convergence): Promise<VolumeClaim> {
-  const { client, site } = run;
-  const ref = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name: site.volumeClaim, namespace: site.namespace };
-  const live = await client.get<VolumeClaim>(ref);
-  if (site.spec.storage?.filesystem?.existingClaim !== undefined) {
-    if (live !== undefined) return live;
-    const text = `PersistentVolumeClaim ${site.namespace}/${ref.name}, which spec.storage.filesystem.existingClaim names, does not exist: create it`;
-    throw new Failing('VolumeClaimMissing', text);
-  }
-  refuseForeign(site, live);
-  const conflict = claimConflict(site, live);
-  if (conflict !== undefined) throw new Stalled('VolumeClaimConflict', conflict);
-  if (live === undefined) await requireStorageClass(client, site);
-  return await applyChild<VolumeClaim>(run, renderVolumeClaim(site) as VolumeClaim);
+/** It serves, but who reads only the one line should know that some of its pods do not. */
+function degrade({ degraded, warnings }: Findings, standing: Standing): Standing {
+  if (degraded === undefined) return standing;
+  warnings.push({ type: 'Degraded', status: 'True', reason: 'ReplicasNotReady', message: degraded });
+  return standing.state === 'ready' ? { ...standing, message: `${standing.message}, but ${degraded}` } : standing;
 }
 
 async function certificate(run: Convergence, found: Findings): Promise<Served | undefined> {
@@ -142,69 +132,42 @@ async function removeMonitor({ client, site }: Convergence): Promise<void> {
 }
 
 /** Makes the kubelet hand a changed Secret over at once: it looks after a pod whenever the pod's annotations change. */
-async function tellPod({ client, site }: Convergence, pods: readonly Pod[]): Promise<void> {
-  const pod = newest(pods);
-  if (pod?.status?.phase !== 'Running') return;
+async function tellPods({ client, site }: Convergence, pods: readonly Pod[]): Promise<void> {
+  const running = living(pods).filter(({ status }) => status?.phase === 'Running');
+  if (running.length === 0) return;
   const version = await mountedVersion(client, site);
-  if (pod.metadata.annotations?.[annotations.mounted] === version) return;
-  try {
-    await client.patch(refOf(pod), { metadata: { annotations: { [annotations.mounted]: version } } });
-  } catch (error) {
-    // Gone in this moment: the pod that takes its place mounts what is there.
-    if (!(error instanceof KubeError && error.status === 404)) throw error;
+  for (const pod of running) {
+    if (pod.metadata.annotations?.[annotations.mounted] === version) continue;
+    try {
+      await client.patch(refOf(pod), { metadata: { annotations: { [annotations.mounted]: version } } });
+    } catch (error) {
+      // Gone in this moment: the pod that takes its place mounts what is there.
+      if (!(error instanceof KubeError && error.status === 404)) throw error;
+    }
   }
 }
 
 async function judge(
-  { client, site }: Convergence,
-  seen: { workload: Workload; pods: Pod[]; claim: VolumeClaim },
-): Promise<Standing | undefined> {
-  const observation = { ...seen, image: site.image, incidents: [] };
-  const first = judgeWorkload(observation);
-  const pod = newest(seen.pods);
-  if (first === undefined || pod?.status?.phase === 'Running') return first;
-  const incidents = await readIncidents(client, [
-    { what: 'workload', object: seen.workload },
-    { what: 'pod', object: pod },
-    { what: 'claim', object: seen.claim },
-  ]);
-  return judgeWorkload({ ...observation, incidents });
-}
-
-/** Asks the registry itself whether it runs these settings, and what it holds. */
-async function inquire(
-  { ask, site, signal }: Convergence,
+  { client, site, askReadiness, signal }: Convergence,
   found: Findings,
-  { served, pods, key }: { served: Served | undefined; pods: Pod[]; key: string },
-): Promise<Standing> {
-  const pod = newest(pods);
-  const address = pod !== undefined && isReady(pod) ? pod.status?.podIP : undefined;
-  if (address === undefined) return progressing('PodStarting', 'the registry is starting');
-  const trusted = served && `${served.bundle ?? ''}\n${served.certificate}`;
-  try {
-    found.report = await ask({ address, key, audience: adminAudience(site), trusted }, signal);
-  } catch (error) {
-    return unanswered(site, found, error instanceof Error ? error.message : String(error));
-  }
-  return generationStanding(site, found.report);
-}
-
-function generationStanding(site: Site, report: Report): Standing {
-  const wanted = site.registry.metadata.generation ?? 0;
-  if (report.generation >= wanted) return { state: 'ready', reason: 'Serving', message: `serving at ${site.url}` };
-  return progressing('LoadingSettings', `the registry still runs the settings of generation ${report.generation}`);
-}
-
-/** A registry that ran these settings when it last answered is not called broken because one answer is missing. */
-function unanswered({ registry, url }: Site, found: Findings, why: string): Standing {
-  const ready = registry.status?.conditions?.find(({ type }) => type === 'Ready');
-  const confirmed = ready?.status === 'True' && ready.observedGeneration === registry.metadata.generation;
-  if (!confirmed) {
-    return progressing('WaitingForRegistry', `the registry's pod is ready, but does not answer the operator: ${why}`);
-  }
-  const message = `the registry's pod does not answer the operator: ${why}; check network policies between them`;
-  found.warnings.push({ type: 'AdminReachable', status: 'False', reason: 'NoAnswer', message });
-  return { state: 'ready', reason: 'Serving', message: `serving at ${url}` };
+  seen: { workload: Workload; pods: Pod[]; claim: VolumeClaim | undefined },
+): Promise<Standing | undefined> {
+  const observation = { ...seen, image: site.image, confirmed: isConfirmed(site), incidents: [] };
+  let verdict = judgeWorkload(observation);
+  if (verdict.standing === undefined && verdict.degraded === undefined) return undefined;
+  const said = await readinessOf(askReadiness, seen.pods, signal);
+  const pod = living(seen.pods).find((each) => !isReady(each));
+  const incidents =
+    pod?.status?.phase === 'Running'
+      ? []
+      : await readIncidents(client, [
+          { what: 'workload', object: seen.workload },
+          { what: 'pod', object: pod },
+          { what: 'claim', object: seen.claim },
+        ]);
+  verdict = judgeWorkload({ ...observation, incidents, ...(said === undefined ? {} : { said }) });
+  found.degraded = verdict.degraded;
+  return verdict.standing;
 }
 
 /** Nodes are set up beside the rest; a Registry is not ready before they first are. */

@@ -7,13 +7,17 @@ import type { Standing } from '../runtime/conditions.ts';
 import type { VolumeClaim } from './children/volume-claim.ts';
 
 export interface Workload extends KubeObject {
+  spec?: { replicas?: number };
   status?: {
     observedGeneration?: number;
     replicas?: number;
     readyReplicas?: number;
     updatedReplicas?: number;
+    /** Of a StatefulSet. */
     currentRevision?: string;
     updateRevision?: string;
+    /** Of a Deployment. */
+    conditions?: { type: string; status: string; message?: string }[];
   };
 }
 
@@ -34,6 +38,7 @@ export interface Pod extends KubeObject {
     containerStatuses?: {
       name: string;
       ready?: boolean;
+      started?: boolean;
       restartCount?: number;
       image?: string;
       state?: ContainerState;
@@ -57,33 +62,84 @@ export interface Observation {
   /** Newest first; only read while something is not well. */
   readonly incidents: readonly Incident[];
   readonly image: string;
+  /** Whether the registry was seen to serve by these very settings; then the loss of some pods does not unmake that. */
+  readonly confirmed: boolean;
+  /** Why a pod that runs takes no requests, in its own words. */
+  readonly said?: string;
+}
+
+export interface Verdict {
+  /** Where the workload stands; undefined where it serves, and its pods are of the newest specification. */
+  readonly standing?: Standing;
+  /** Which pods do not serve, where others do. */
+  readonly degraded?: string;
 }
 
 const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 /** What a pod last said is cut to this many characters: a condition is read by people. */
 const longest = 700;
 
-/** Where the workload stands, or undefined when its pod is ready and of the newest specification. */
-export function judgeWorkload(seen: Observation): Standing | undefined {
-  const pod = newest(seen.pods);
-  if (pod === undefined) return withoutPod(seen);
-  return unscheduled(pod, seen) ?? notRunning(pod, seen) ?? rollingOut(seen) ?? notReady(pod, seen);
+export function judgeWorkload(seen: Observation): Verdict {
+  const pods = newestRevision(living(seen.pods));
+  if (pods.length === 0) return { standing: withoutPod(seen) };
+  const troubled = pods.filter((pod) => !isReady(pod));
+  const trouble = first(troubled, (pod) => unscheduled(pod, seen) ?? notRunning(pod, seen) ?? silent(pod, seen));
+  const rolling = rollingOut(seen);
+  if (rolling === undefined && missing(seen) === 0 && troubled.length === 0) return {};
+  if (rolling === undefined && seen.confirmed && (seen.workload.status?.readyReplicas ?? 0) > 0) {
+    return { degraded: `${count(seen)}${trouble === undefined ? '' : `: ${trouble.message}`}` };
+  }
+  return { standing: trouble ?? rolling ?? notReady(troubled[0], seen) };
 }
 
-/** The pod that counts: the newest of those that are not on their way out. */
-export function newest(pods: readonly Pod[]): Pod | undefined {
+/** How many pods there should be. */
+export function desiredReplicas({ spec }: Workload): number {
+  return spec?.replicas ?? 1;
+}
+
+/** The pods that are not on their way out, the newest first. */
+export function living(pods: readonly Pod[]): Pod[] {
   return pods
     .filter((pod) => pod.metadata.deletionTimestamp === undefined)
-    .sort((a, b) => (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''))[0];
+    .sort((a, b) => (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''));
+}
+
+/** Those of the specification of the first; what is wrong with pods that are being replaced is being put right. */
+function newestRevision(pods: readonly Pod[]): readonly Pod[] {
+  const revision = ({ metadata: { labels } }: Pod) => labels?.['pod-template-hash'];
+  return pods.filter((pod, _index, [newest]) => newest !== undefined && revision(pod) === revision(newest));
+}
+
+function first<T, R>(items: readonly T[], look: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = look(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function missing({ workload }: Observation): number {
+  return Math.max(0, desiredReplicas(workload) - (workload.status?.readyReplicas ?? 0));
+}
+
+function count({ workload }: Observation): string {
+  return `${workload.status?.readyReplicas ?? 0} of ${desiredReplicas(workload)} replicas are ready`;
 }
 
 function withoutPod(seen: Observation): Standing {
-  const refused = incident(seen, 'workload', ['FailedCreate']);
+  const refused = refusal(seen);
   if (refused !== undefined) {
-    return failing('PodRefused', `the registry's pod is refused: ${refused.message}; remove what refuses it`);
+    return failing('PodRefused', `the registry's pod is refused: ${refused}; remove what refuses it`);
   }
   const leaving = seen.pods.length > 0;
   return progressing('PodStarting', leaving ? 'the earlier pod is ending' : "waiting for the registry's pod");
+}
+
+/** A StatefulSet tells by an event, a Deployment by a condition. */
+function refusal(seen: Observation): string | undefined {
+  const failure = seen.workload.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
+  if (failure?.status === 'True') return failure.message ?? 'unknown';
+  return incident(seen, 'workload', ['FailedCreate'])?.message;
 }
 
 function unscheduled(pod: Pod, seen: Observation): Standing | undefined {
@@ -157,16 +213,31 @@ function unmounted(pod: Pod, seen: Observation): Standing | undefined {
   return why && failing('VolumeMountFailed', `a volume of the registry's pod cannot be mounted: ${clip(why.message)}`);
 }
 
-function rollingOut({ workload }: Observation): Standing | undefined {
-  const { generation = 0 } = workload.metadata;
-  const { observedGeneration = -1, updatedReplicas = 0, currentRevision, updateRevision } = workload.status ?? {};
-  const current = observedGeneration >= generation && (currentRevision === updateRevision || updatedReplicas >= 1);
-  return current ? undefined : progressing('RollingOut', 'a pod of the new specification is taking over');
+/** A registry that was up and takes no requests: what it says of that is what it keeps in other places. */
+function silent(pod: Pod, { said }: Observation): Standing | undefined {
+  if (said === undefined || containerOf(pod)?.started !== true) return undefined;
+  return failing('NotServing', `the registry runs and takes no requests, because ${clip(said)}`);
 }
 
-function notReady(pod: Pod, { workload }: Observation): Standing | undefined {
-  if ((workload.status?.readyReplicas ?? 0) >= 1 && isReady(pod)) return undefined;
-  const started = containerOf(pod)?.state?.running !== undefined;
+function rollingOut(seen: Observation): Standing | undefined {
+  if (isCurrent(seen.workload)) return undefined;
+  const { updatedReplicas = 0 } = seen.workload.status ?? {};
+  const desired = desiredReplicas(seen.workload);
+  const many = `${updatedReplicas} of ${desired} replicas are of the new specification`;
+  return progressing('RollingOut', desired > 1 ? many : 'a pod of the new specification is taking over');
+}
+
+/** Whether all pods there are to be, and no others, are of the newest specification. */
+function isCurrent({ kind, metadata, spec, status }: Workload): boolean {
+  const { observedGeneration = -1, replicas = 0, updatedReplicas = 0, currentRevision, updateRevision } = status ?? {};
+  if (observedGeneration < (metadata.generation ?? 0)) return false;
+  if (kind === 'StatefulSet') return currentRevision === updateRevision || updatedReplicas >= 1;
+  return updatedReplicas >= (spec?.replicas ?? 1) && replicas === updatedReplicas;
+}
+
+function notReady(pod: Pod | undefined, seen: Observation): Standing {
+  if (desiredReplicas(seen.workload) > 1) return progressing('PodStarting', count(seen));
+  const started = pod === undefined || containerOf(pod)?.state?.running !== undefined;
   return progressing('PodStarting', started ? 'the registry is starting' : "the registry's pod is being set up");
 }
 

@@ -89,16 +89,36 @@ export async function keepAdministrator(client: KubeClient, site: Site, checked:
 
 /** Throws Failing unless every Secret that the spec names is there and has the keys that it is named for. */
 export async function requireSecrets(client: KubeClient, site: Site): Promise<void> {
-  const { spec } = site;
-  const users = spec.auth?.htpasswd?.secretRef.name;
-  if (users !== undefined) {
-    const named = { title: `${site.namespace}/${users}`, field: 'spec.auth.htpasswd.secretRef', keys: ['htpasswd'] };
-    requireKeys(named, await readSecret(client, site, users));
+  for (const { name, field, keys, orElse } of namedSecrets(site)) {
+    const secret = await readSecret(client, site, name);
+    const required = orElse !== undefined && secret?.data?.[orElse] ? [orElse] : keys;
+    requireKeys({ title: `${site.namespace}/${name}`, field, keys: required }, secret);
   }
-  for (const { name } of spec.image?.pullSecrets ?? []) {
-    const named = { title: `${site.namespace}/${name}`, field: 'spec.image.pullSecrets', keys: ['.dockerconfigjson'] };
-    requireKeys(named, await readSecret(client, site, name));
-  }
+}
+
+const bucketKeys = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
+const databaseKeys = ['host', 'dbname', 'username', 'password'];
+
+/** The Secrets that the spec names, the field that does, and the keys that they need; or the one key that does as well. */
+function namedSecrets({ spec }: Site) {
+  const { auth, storage, metadata, backup, image } = spec;
+  const found: { name: string | undefined; field: string; keys: readonly string[]; orElse?: string }[] = [
+    { name: auth?.htpasswd?.secretRef.name, field: 'spec.auth.htpasswd.secretRef', keys: ['htpasswd'] },
+    { name: storage?.s3?.secretRef?.name, field: 'spec.storage.s3.secretRef', keys: bucketKeys },
+    {
+      name: metadata?.postgres?.secretRef.name,
+      field: 'spec.metadata.postgres.secretRef',
+      keys: databaseKeys,
+      orElse: 'uri',
+    },
+    { name: backup?.target.s3?.secretRef?.name, field: 'spec.backup.target.s3.secretRef', keys: bucketKeys },
+    ...(image?.pullSecrets ?? []).map(({ name }) => ({
+      name,
+      field: 'spec.image.pullSecrets',
+      keys: ['.dockerconfigjson'],
+    })),
+  ];
+  return found.flatMap(({ name, ...rest }) => (name === undefined ? [] : [{ name, ...rest }]));
 }
 
 export interface NamedSecret {
@@ -130,7 +150,7 @@ export async function mountedVersion(client: KubeClient, site: Site): Promise<st
   const versions = await Promise.all(
     mountedSecrets(site).map(async ({ secretName, keys }) => {
       const { data } = (await readSecret(client, site, secretName)) ?? {};
-      return keys.map((key) => data?.[key] ?? '').join(',');
+      return (keys ?? Object.keys(data ?? {}).sort()).map((key) => data?.[key] ?? '').join(',');
     }),
   );
   return fingerprint(versions.join(';')).slice(0, 16);

@@ -15,6 +15,8 @@ export const annotations = {
   reconcileAt: 'ne-registry.io/reconcile-at',
   /** On a pod: moves when a mounted Secret changes, so that the kubelet hands it over at once rather than within a minute. */
   mounted: 'ne-registry.io/mounted',
+  /** On a pod: the stores that it was made for. */
+  places: 'ne-registry.io/places',
 } as const;
 
 export type Component = 'registry' | 'node-access';

@@ -14,7 +14,7 @@ import type { Events } from '../runtime/events.ts';
 import { type ApplyContext, applyChild, uidOf } from './apply.ts';
 import { type NodeAccess, renderNodeAccess, renderRemoval } from './children/node-access.ts';
 import { nodePortOf, type Service } from './children/services.ts';
-import { newest, type Pod } from './health.ts';
+import { living, type Pod } from './health.ts';
 import type { Warning } from './status.ts';
 import { podsOf } from './view.ts';
 
@@ -106,7 +106,7 @@ function isRolledOut({ metadata, status }: AgentSet): boolean {
 }
 
 function agentComplaint(pod: Pod): string | undefined {
-  if (newest([pod]) === undefined) return undefined;
+  if (living([pod]).length === 0) return undefined;
   const { waiting } = pod.status?.containerStatuses?.[0]?.state ?? {};
   const ended = pod.status?.containerStatuses?.[0]?.lastState?.terminated;
   if (ended?.message) return `agent ${pod.metadata.name}: ${ended.message.trim().slice(-400)}`;

@@ -7,6 +7,15 @@ export const paths = {
   keys: '/etc/ne-registry/keys',
   tls: '/etc/ne-registry/tls',
   users: '/etc/ne-registry/users',
+  /** The Secret with the store's credentials, one file a key. */
+  bucket: '/etc/ne-registry/s3',
+  /** The Secret with the database's address and credentials, one file a key. */
+  database: '/etc/ne-registry/postgres',
+  /** The Secret with the credentials of the bucket that backups go to. */
+  backupBucket: '/etc/ne-registry/backup-s3',
+  /** The volume that backups go to. */
+  backup: '/var/lib/ne-registry-backup',
+  temporary: '/tmp',
 } as const;
 
 export const files = {
@@ -16,6 +25,14 @@ export const files = {
   certificate: `${paths.tls}/tls.crt`,
   certificateKey: `${paths.tls}/tls.key`,
 } as const;
+
+/** Whose certificates the registry checks those of its servers against; keys of the bootstrap Secret, beside `config.yaml`. */
+export type Authority = 'storage' | 'metadata' | 'backup';
+
+/** Name of the file with the authorities of one server. */
+export function authorityFile(of: Authority): string {
+  return `${of}-ca.crt`;
+}
 
 /** The htpasswd file number `index`: 0 is the first administrator's, the others those that the spec names. */
 export function usersFile(index: number): string {

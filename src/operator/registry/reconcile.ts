@@ -6,7 +6,7 @@ import type { Reconcile, ReconcileResult } from '../runtime/controller.ts';
 import { Stalled } from '../runtime/errors.ts';
 import type { Events } from '../runtime/events.ts';
 import { applyStatus } from '../runtime/status.ts';
-import type { AskRegistry } from './admin-api.ts';
+import type { AskReadiness, AskRegistry } from './admin-api.ts';
 import { converge } from './converge.ts';
 import { Failing } from './failing.ts';
 import { childNames, registryLabel } from './names.ts';
@@ -22,6 +22,7 @@ export interface RegistryReconcilerOptions {
   readonly view: View;
   readonly events: Events;
   readonly ask: AskRegistry;
+  readonly askReadiness: AskReadiness;
   readonly now: () => Date;
   /** The image of Registries that name none. */
   readonly defaultImage: string;

@@ -26,8 +26,12 @@ export interface Site extends SiteInput {
   readonly tls: TlsSource;
   /** Secret with `tls.crt` and `tls.key`; undefined when TLS is off. */
   readonly certificateSecret: string | undefined;
-  /** The claim that holds the data, ours or the user's. */
-  readonly volumeClaim: string;
+  /** Bytes in a bucket and names in PostgreSQL: nothing is the pod's own, so any number of them may serve at once. */
+  readonly shared: boolean;
+  /** How many pods the spec asks for. */
+  readonly replicas: number;
+  /** The claim that holds the data, ours or the user's; undefined where pods hold none. */
+  readonly volumeClaim: string | undefined;
   /** `https://registry.bank.example` */
   readonly url: string;
   /** Where pods reach the Service. */
@@ -50,6 +54,7 @@ export function siteOf(input: SiteInput): Site {
   const standard = tls === 'Disabled' ? 80 : 443;
   const servicePort = Number(spec.host.split(':')[1] ?? standard);
   const inside = serviceNames(name, namespace)[0] ?? name;
+  const shared = spec.storage?.s3 !== undefined && spec.metadata?.postgres !== undefined;
   return {
     ...input,
     name,
@@ -59,7 +64,9 @@ export function siteOf(input: SiteInput): Site {
     image: imageOf(spec, input.defaultImage),
     tls,
     certificateSecret: tls === 'Disabled' ? undefined : (spec.tls?.secretName ?? names.certificate),
-    volumeClaim: spec.storage?.filesystem?.existingClaim ?? names.volumeClaim,
+    shared,
+    replicas: spec.replicas ?? 1,
+    volumeClaim: shared ? undefined : (spec.storage?.filesystem?.existingClaim ?? names.volumeClaim),
     url: `${scheme}://${spec.host}`,
     internalURL: `${scheme}://${inside}${servicePort === standard ? '' : `:${servicePort}`}`,
     servicePort,

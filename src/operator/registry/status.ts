@@ -3,7 +3,7 @@ import type { Condition, ConditionInput, Standing } from '../runtime/conditions.
 import { standingConditions } from '../runtime/conditions.ts';
 import type { StatusInput } from '../runtime/status.ts';
 import type { Report } from './admin-api.ts';
-import type { Workload } from './health.ts';
+import { desiredReplicas, type Workload } from './health.ts';
 import { annotations } from './names.ts';
 import { type StorageNumbers, settleNumbers } from './numbers.ts';
 import type { RegistryResource, RegistryStatus } from './resource.ts';
@@ -16,6 +16,8 @@ export interface Findings {
   expires?: Date | undefined;
   workload?: Workload;
   report?: Report | undefined;
+  /** Which of its pods do not serve, though it serves as a whole. */
+  degraded?: string | undefined;
   /** Conditions besides Ready, Reconciling and Stalled. */
   warnings: Warning[];
 }
@@ -86,9 +88,10 @@ function certificate({ site, bundle, expires }: Findings): RegistryStatus {
 
 function reported(registry: RegistryResource, { report }: Findings): RegistryStatus {
   if (report === undefined) return {};
-  const { version, storage, repositories } = report;
+  const { version, storage, repositories, lastBackup } = report;
   return {
     version,
+    ...(lastBackup === undefined ? {} : { lastBackup: wholeSeconds(new Date(lastBackup)) }),
     ...(storage === undefined
       ? {}
       : { storage: settleNumbers(registry.status?.storage as StorageNumbers | undefined, storage as StorageNumbers) }),
@@ -99,7 +102,7 @@ function reported(registry: RegistryResource, { report }: Findings): RegistrySta
 function replicas({ workload }: Findings): RegistryStatus {
   if (workload === undefined) return {};
   const { readyReplicas = 0, updatedReplicas = 0 } = workload.status ?? {};
-  return { replicas: { desired: 1, ready: readyReplicas, updated: updatedReplicas } };
+  return { replicas: { desired: desiredReplicas(workload), ready: readyReplicas, updated: updatedReplicas } };
 }
 
 function handled(registry: RegistryResource): RegistryStatus {

@@ -13,9 +13,6 @@ const given = (value: unknown): boolean => value !== undefined;
 const filled = (value: object | undefined): boolean => value !== undefined && Object.keys(value).length > 0;
 
 const rules: readonly Rule[] = [
-  { field: 'replicas above 1', used: (spec) => (spec.replicas ?? 1) > 1 },
-  { field: 'storage.s3', used: (spec) => given(spec.storage?.s3) },
-  { field: 'metadata.postgres', used: (spec) => given(spec.metadata?.postgres) },
   { field: 'expose.gateway', used: (spec) => given(spec.expose?.gateway) },
   { field: 'proxyProtocol', used: (spec) => spec.proxyProtocol === true },
   { field: 'tls.certManager', used: (spec) => given(spec.tls?.certManager) },
@@ -24,9 +21,6 @@ const rules: readonly Rule[] = [
   { field: 'auth.clientCertificates', used: (spec) => given(spec.auth?.clientCertificates) },
   { field: 'quota', used: (spec) => filled(spec.quota) },
   { field: 'immutableTags', used: (spec) => filled(spec.immutableTags) },
-  { field: 'reclaim', used: (spec) => filled(spec.reclaim) },
-  { field: 'scrub', used: (spec) => filled(spec.scrub) },
-  { field: 'backup', used: (spec) => given(spec.backup) },
   { field: 'workers.mode Separate', used: (spec) => spec.workers?.mode === 'Separate' },
   { field: 'workers.concurrency', used: (spec) => given(spec.workers?.concurrency) },
   { field: 'inUse', used: (spec) => filled(spec.inUse) },

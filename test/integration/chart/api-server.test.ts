@@ -137,7 +137,11 @@ describe('rights', () => {
   test('in the whole cluster: children yes, listing Secrets no', async () => {
     await install({});
     assert.equal(await can('list', 'registries.ne-registry.io'), true);
-    assert.equal(await can('patch', 'statefulsets.apps'), true);
+    for (const kind of ['statefulsets', 'deployments', 'daemonsets']) {
+      for (const verb of ['get', 'list', 'watch', 'create', 'patch', 'delete']) {
+        assert.equal(await can(verb, `${kind}.apps`), true, `${verb} ${kind}`);
+      }
+    }
     assert.equal(await can('get', 'secrets'), true);
     for (const verb of ['list', 'watch', 'deletecollection']) assert.equal(await can(verb, 'secrets'), false, verb);
     assert.equal(await can('create', 'pods'), false);

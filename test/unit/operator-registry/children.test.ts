@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parse } from 'yaml';
 import { RegistryBootstrap } from '../../../src/api/bootstrap/v1alpha1.ts';
 import type { KubeObject } from '../../../src/operator/kube/object.ts';
-import { drainSeconds, renderBootstrap } from '../../../src/operator/registry/children/bootstrap.ts';
+import { drainSeconds, lingerSeconds, renderBootstrap } from '../../../src/operator/registry/children/bootstrap.ts';
 import { renderBundle } from '../../../src/operator/registry/children/bundle.ts';
 import { renderDisruptionBudget } from '../../../src/operator/registry/children/disruption-budget.ts';
 import { renderIngress } from '../../../src/operator/registry/children/ingress.ts';
@@ -103,12 +103,52 @@ const everything: Partial<RegistrySpec> = {
   deletionPolicy: 'Delete',
 };
 
+const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+
+/** Everything about a bucket, PostgreSQL and replicas. */
+const everywhere: Partial<RegistrySpec> = {
+  replicas: 3,
+  storage: {
+    s3: {
+      bucket: 'images',
+      prefix: 'main/',
+      region: 'cn-north-1',
+      endpoint: 'https://s3.bank.example:9000',
+      caBundle: pem,
+      secretRef: { name: 'bucket-keys' },
+      serverSideEncryption: { algorithm: 'aws:kms', kmsKeyID: 'alias/images' },
+      storageClass: 'INTELLIGENT_TIERING',
+      redirects: { mode: 'Presigned', expiry: '2m' },
+    },
+  },
+  metadata: { postgres: { secretRef: { name: 'registry-db-app' }, caBundle: pem, poolSize: 20 } },
+  reclaim: { grace: '48h', schedule: '0 3 * * *' },
+  scrub: { rate: '10Mi' },
+  backup: {
+    target: { s3: { bucket: 'backups', region: 'cn-north-1', caBundle: pem, secretRef: { name: 'backup-keys' } } },
+    schedule: '@hourly',
+    keep: 48,
+  },
+};
+
+/** Two of the places elsewhere, one on the volume. */
+const halves: Partial<RegistrySpec>[] = [
+  { storage: { s3: { bucket: 'images', region: 'cn-north-1' } } },
+  {
+    metadata: { postgres: { secretRef: { name: 'registry-db-app' } } },
+    backup: { target: { existingClaim: 'second' } },
+  },
+];
+
 describe('what is rendered', () => {
   test('for a Registry with nothing but a host', (t) => {
     t.assert.snapshot(children(site()).map(readable));
   });
   test('for a Registry with everything that is supported', (t) => {
     t.assert.snapshot(children(site(everything)).map(readable));
+  });
+  test('for three replicas on a bucket and PostgreSQL', (t) => {
+    t.assert.snapshot(children(site(everywhere)).map(readable));
   });
 });
 
@@ -118,10 +158,20 @@ function readable(object: KubeObject): unknown {
   return { ...object, data: decode(object as Secret) };
 }
 
-const spec: fc.Arbitrary<Partial<RegistrySpec>> = fc.record(
-  Object.fromEntries(Object.entries(everything).map(([key, value]) => [key, fc.constant(value)])),
-  { requiredKeys: [] },
-) as fc.Arbitrary<Partial<RegistrySpec>>;
+const spec: fc.Arbitrary<Partial<RegistrySpec>> = fc
+  .tuple(someOf(everything), fc.oneof(someOf(everywhere), ...halves.map((half) => fc.constant(half))))
+  .map(([one, other]) => withReplicas({ ...one, ...other }));
+
+function someOf(whole: Partial<RegistrySpec>): fc.Arbitrary<Partial<RegistrySpec>> {
+  const parts = Object.fromEntries(Object.entries(whole).map(([key, value]) => [key, fc.constant(value)]));
+  return fc.record(parts, { requiredKeys: [] }) as fc.Arbitrary<Partial<RegistrySpec>>;
+}
+
+/** As the schema has it: several only where all is shared. */
+function withReplicas({ replicas, ...rest }: Partial<RegistrySpec>): Partial<RegistrySpec> {
+  const shared = rest.storage?.s3 !== undefined && rest.metadata?.postgres !== undefined;
+  return shared && replicas !== undefined ? { ...rest, replicas } : rest;
+}
 
 describe('whatever part of the spec is set', () => {
   test('the document passes the schema that serve reads it with', () => {
@@ -158,10 +208,17 @@ describe('whatever part of the spec is set', () => {
         const of = site(each);
         const { spec: pod } = template(renderWorkload(of));
         assertRestricted(pod);
-        assert.ok(pod.terminationGracePeriodSeconds > drainSeconds);
+        assert.ok(pod.terminationGracePeriodSeconds > lingerSeconds(of) + drainSeconds);
         const items = pod.volumes.flatMap((volume) => volume.secret?.items?.map((item) => item.key) ?? []);
         assert.ok(!items.includes('admin.key') && !items.includes('password'));
-        for (const volume of pod.volumes) assert.ok(!volume.secret || volume.secret.items.length > 0);
+        // Of Secrets that are the user's for this alone, all; of the others exactly what is for the pod.
+        const whole = ['s3', 'postgres', 'backup-s3'];
+        for (const volume of pod.volumes) {
+          assert.ok(
+            !volume.secret || whole.includes(volume.name) || (volume.secret.items?.length ?? 0) > 0,
+            volume.name,
+          );
+        }
       }),
     );
   });
@@ -196,8 +253,7 @@ test('data, keys and authority outlive the Registry unless its policy says Delet
       renderAdministrator(of, values),
       renderAuthority(of, values),
     ];
-    for (const child of keptOnes)
-      assert.equal(child.metadata.ownerReferences?.length ?? 0, owners, child.metadata.name);
+    for (const child of keptOnes) assert.equal(child?.metadata.ownerReferences?.length ?? 0, owners, policy);
     for (const child of [renderWorkload(of), renderService(of), renderBootstrap(of)]) {
       assert.equal(child.metadata.ownerReferences?.length, 1);
     }
@@ -259,12 +315,104 @@ test('a claim that was left may not be shrunk or moved, and the message says to 
   assert.equal(claimConflict(site({ storage: { filesystem: { existingClaim: 'mine' } } }), live), undefined);
 });
 
+describe('where things are kept', () => {
+  const document = (of: Site) =>
+    RegistryBootstrap.parse(parse(decode(renderBootstrap(of) as Secret)['config.yaml'] ?? ''));
+  const mounts = (of: Site) => {
+    const [container] = template(renderWorkload(of)).spec.containers;
+    return (container as unknown as { volumeMounts: { name: string; mountPath: string }[] }).volumeMounts;
+  };
+
+  test('decides what runs the pods: one writer, or any number of them', () => {
+    const kinds = [{}, ...halves, everywhere].map((each) => renderWorkload(site(each)).kind);
+    assert.deepEqual(kinds, ['StatefulSet', 'StatefulSet', 'StatefulSet', 'Deployment']);
+    assert.equal(renderVolumeClaim(site(everywhere)), undefined);
+    assert.ok(halves.every((half) => renderVolumeClaim(site(half)) !== undefined));
+    assert.equal(renderVolumeClaim(site({ storage: { filesystem: { existingClaim: 'mine' } } })), undefined);
+  });
+
+  test('SQLite has its folder on the volume also where the bytes are elsewhere', () => {
+    assert.equal(document(site(halves[0])).metadata.sqlite?.path, '/var/lib/ne-registry');
+  });
+
+  test('every folder and file that the document names is mounted, and no credential is in it', () => {
+    const of = site(everywhere);
+    const text = JSON.stringify(document(of));
+    const named = [...text.matchAll(/"(\/[^"]+)"/g)].map(([, path = '']) => path);
+    assert.ok(named.length >= 9);
+    const places = mounts(of).map(({ mountPath }) => mountPath);
+    for (const path of named)
+      assert.ok(
+        places.some((place) => path === place || path.startsWith(`${place}/`)),
+        path,
+      );
+    const keys = Object.keys(decode(renderBootstrap(of) as Secret)).sort();
+    assert.deepEqual(keys, ['backup-ca.crt', 'config.yaml', 'metadata-ca.crt', 'storage-ca.crt']);
+  });
+
+  test('a change of it replaces the pods, a change of how it is looked after does not', () => {
+    const pods = (each: Partial<RegistrySpec>) =>
+      JSON.stringify(template(renderWorkload(site({ ...everywhere, ...each }))));
+    const { s3 } = everywhere.storage ?? {};
+    assert.equal(pods({ reclaim: { grace: '1h' }, scrub: { rate: '0' }, logging: { level: 'debug' } }), pods({}));
+    assert.ok(s3);
+    assert.notEqual(pods({ storage: { s3: { ...s3, endpoint: 'https://other.example' } } }), pods({}));
+    assert.notEqual(pods({ storage: { s3: { ...s3, caBundle: `${pem}${pem}` } } }), pods({}));
+    assert.notEqual(pods({ metadata: { postgres: { secretRef: { name: 'registry-db-app' } } } }), pods({}));
+  });
+
+  test('a pod on a volume is as it was before there were other places', () => {
+    assert.ok(!JSON.stringify(template(renderWorkload(site(everything)))).includes('ne-registry.io/places'));
+    assert.equal('lingerSeconds' in parse(decode(renderBootstrap(site()) as Secret)['config.yaml'] ?? ''), false);
+  });
+
+  test('only where all is on the volume may nothing leave the pod', () => {
+    const types = (each: Partial<RegistrySpec>) =>
+      (renderNetworkPolicy(site(each)) as KubeObject & { spec: { policyTypes: string[] } }).spec.policyTypes;
+    assert.deepEqual(types({ backup: { target: { existingClaim: 'second' } } }), ['Ingress', 'Egress']);
+    for (const each of [everywhere, halves[0], { metadata: halves[1]?.metadata }, { backup: everywhere.backup }]) {
+      assert.deepEqual(types(each as Partial<RegistrySpec>), ['Ingress']);
+    }
+  });
+});
+
+describe('replicas', () => {
+  type Spec = { replicas?: number; strategy: unknown; maxUnavailable?: unknown };
+  const specOf = (object: KubeObject | undefined) => (object as (KubeObject & { spec: Spec }) | undefined)?.spec;
+  const shared = { storage: everywhere.storage, metadata: everywhere.metadata } as Partial<RegistrySpec>;
+
+  test('there is always one ready more than leaves, and one may be away while nodes are drained', () => {
+    assert.deepEqual(specOf(renderWorkload(site(everywhere)))?.strategy, {
+      type: 'RollingUpdate',
+      rollingUpdate: { maxSurge: 1, maxUnavailable: 0 },
+    });
+    assert.equal(specOf(renderDisruptionBudget(site(everywhere)))?.maxUnavailable, 1);
+    assert.equal(renderDisruptionBudget(site(shared)), undefined);
+    assert.equal(
+      specOf(renderDisruptionBudget(site({ ...everywhere, pdb: { maxUnavailable: 2 } })))?.maxUnavailable,
+      2,
+    );
+  });
+
+  test('their number is left to an autoscaler where the spec does not say it', () => {
+    assert.equal(specOf(renderWorkload(site(everywhere)))?.replicas, 3);
+    assert.equal('replicas' in (specOf(renderWorkload(site(shared))) ?? {}), false);
+  });
+
+  test('they are spread softly unless the spec says how', () => {
+    const spread = (each: Partial<RegistrySpec>) =>
+      JSON.stringify(template(renderWorkload(site({ ...everywhere, ...each }))).spec);
+    assert.match(spread({}), /"topologyKey":"kubernetes.io\/hostname","whenUnsatisfiable":"ScheduleAnyway"/);
+    assert.doesNotMatch(spread({ topologySpread: [] }), /topologySpreadConstraints/);
+    const own = { maxSkew: 2, topologyKey: 'rack', whenUnsatisfiable: 'DoNotSchedule' } as const;
+    assert.match(spread({ topologySpread: [own] }), /"topologyKey":"rack"/);
+    assert.doesNotMatch(spread({ topologySpread: [own] }), /hostname/);
+  });
+});
+
 describe('settings that cannot be carried out', () => {
   test('each is named', () => {
     const all: Partial<RegistrySpec> = {
-      replicas: 3,
-      storage: { s3: { bucket: 'b' } },
-      metadata: { postgres: { secretRef: { name: 'db' } } },
       expose: { gateway: { parentRefs: [{ name: 'gw' }] } },
       proxyProtocol: true,
       tls: { certManager: { issuerRef: { name: 'i' } } },
@@ -275,15 +423,12 @@ describe('settings that cannot be carried out', () => {
       },
       quota: [{ project: 'a', size: '1Gi' }],
       immutableTags: [{ project: 'a', tags: ['v*'] }],
-      reclaim: { grace: '1h' },
-      scrub: { rate: '1Mi' },
-      backup: { target: { existingClaim: 'b' } },
       workers: { mode: 'Separate', concurrency: 2 },
       inUse: { clusters: [{ name: 'local' }] },
       audit: { destination: 'Stdout' },
     };
     const named = unsupportedSettings({ host: 'a.b', ...all });
-    assert.equal(named.length, 18);
+    assert.equal(named.length, 12);
     for (const key of Object.keys(all))
       assert.ok(
         named.some((field) => field.startsWith(`spec.${key}`)),
@@ -292,7 +437,7 @@ describe('settings that cannot be carried out', () => {
   });
 
   test('what is supported is not among them', () => {
-    assert.deepEqual(unsupportedSettings(site(everything).spec), []);
+    for (const each of [everything, everywhere, ...halves]) assert.deepEqual(unsupportedSettings(site(each).spec), []);
     assert.deepEqual(
       unsupportedSettings({ host: 'a.b', workers: { mode: 'InPod' }, metadata: { sqlite: {} }, replicas: 1 }),
       [],
@@ -302,8 +447,8 @@ describe('settings that cannot be carried out', () => {
   test('every field of the schema is either carried out or refused', async () => {
     const crd = parse(await readFile(new URL('../../../crds/ne-registry.io_registries.yaml', import.meta.url), 'utf8'));
     const fields = Object.keys(crd.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties);
-    const carriedOut = [...Object.keys(everything), 'suspend', 'metadata', 'replicas', 'workers'];
-    const refused = ['proxyProtocol', 'quota', 'immutableTags', 'reclaim', 'scrub', 'backup', 'inUse', 'audit'];
+    const carriedOut = [...Object.keys(everything), ...Object.keys(everywhere), 'suspend', 'workers'];
+    const refused = ['proxyProtocol', 'quota', 'immutableTags', 'inUse', 'audit'];
     const unknown = fields.filter((field) => !carriedOut.includes(field) && !refused.includes(field));
     assert.deepEqual(unknown, []);
   });
@@ -316,7 +461,7 @@ interface PodTemplate {
     automountServiceAccountToken: boolean;
     securityContext: { runAsNonRoot?: boolean; runAsUser?: number; seccompProfile?: { type: string } };
     containers: { securityContext: Record<string, unknown> }[];
-    volumes: { name: string; hostPath?: object; secret?: { items: { key: string }[] } }[];
+    volumes: { name: string; hostPath?: object; secret?: { items?: { key: string }[] } }[];
   };
 }
 

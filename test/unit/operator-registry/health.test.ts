@@ -32,17 +32,28 @@ const claim = {
 
 interface PodParts {
   ready?: boolean;
+  started?: boolean;
+  name?: string;
+  /** Of a Deployment's pod. */
+  revision?: string;
+  created?: string;
   state?: ContainerState;
   lastState?: ContainerState;
   scheduled?: string;
   phase?: string;
 }
 
-function pod({ ready = false, state = {}, lastState = {}, scheduled, phase = 'Running' }: PodParts): Pod {
+function pod({ ready = false, state = {}, lastState = {}, scheduled, phase = 'Running', ...rest }: PodParts): Pod {
+  const { started = ready, name = 'main-0', revision, created = '2026-01-01T00:00:00Z' } = rest;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'main-0', namespace: 'registry', creationTimestamp: '2026-01-01T00:00:00Z' },
+    metadata: {
+      name,
+      namespace: 'registry',
+      creationTimestamp: created,
+      ...(revision === undefined ? {} : { labels: { 'pod-template-hash': revision } }),
+    },
     status: {
       phase,
       conditions: [
@@ -51,16 +62,16 @@ function pod({ ready = false, state = {}, lastState = {}, scheduled, phase = 'Ru
           ? { type: 'PodScheduled', status: 'True' }
           : { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: scheduled },
       ],
-      containerStatuses: [{ name: 'registry', ready, state, lastState }],
+      containerStatuses: [{ name: 'registry', ready, started, state, lastState }],
     },
   };
 }
 
 const running = { running: { startedAt: '2026-01-01T00:00:00Z' } };
-const look = { workload, claim, incidents: [] as Incident[], image: 'a/b:1' };
+const look = { workload, claim, incidents: [] as Incident[], image: 'a/b:1', confirmed: false };
 
 test('a ready pod of the newest specification is well', () => {
-  assert.equal(judgeWorkload({ ...look, pods: [pod({ ready: true, state: running })] }), undefined);
+  assert.deepEqual(judgeWorkload({ ...look, pods: [pod({ ready: true, state: running })] }), {});
 });
 
 describe('what is wrong is said in words', () => {
@@ -170,7 +181,7 @@ describe('what is wrong is said in words', () => {
   ];
   for (const [what, seen, state, reason, message] of cases) {
     test(what, () => {
-      const standing = judgeWorkload({ ...look, ...seen });
+      const { standing } = judgeWorkload({ ...look, ...seen });
       assert.deepEqual([standing?.state, standing?.reason], [state, reason]);
       assert.match(standing?.message ?? '', message);
     });
@@ -180,12 +191,70 @@ describe('what is wrong is said in words', () => {
 test('a pod on its way out does not count', () => {
   const leaving = pod({ ready: true, state: running });
   leaving.metadata.deletionTimestamp = '2026-01-01T00:01:00Z';
-  assert.equal(judgeWorkload({ ...look, pods: [leaving] })?.reason, 'PodStarting');
+  assert.equal(judgeWorkload({ ...look, pods: [leaving] }).standing?.reason, 'PodStarting');
 });
 
 test('endless last words are cut', () => {
   const words = pod({ state: { terminated: { exitCode: 1, message: 'x'.repeat(5000) } } });
-  assert.ok((judgeWorkload({ ...look, pods: [words] })?.message.length ?? 0) < 900);
+  assert.ok((judgeWorkload({ ...look, pods: [words] }).standing?.message.length ?? 0) < 900);
+});
+
+describe('of several replicas', () => {
+  const up = (name: string, more: PodParts = {}) => pod({ name, ready: true, state: running, ...more });
+  const status = { observedGeneration: 2, replicas: 3, readyReplicas: 3, updatedReplicas: 3 };
+  const deployment: Workload = { ...workload, kind: 'Deployment', spec: { replicas: 3 }, status };
+  const ready = (readyReplicas: number): Workload => ({ ...deployment, status: { ...status, readyReplicas } });
+  const seen = { ...look, workload: deployment, claim: undefined };
+  const crashing = pod({
+    name: 'c',
+    state: { waiting: { reason: 'CrashLoopBackOff' } },
+    lastState: { terminated: { exitCode: 1, reason: 'Error', message: 'bucket "images" does not exist' } },
+  });
+
+  test('all ready is well', () => {
+    assert.deepEqual(judgeWorkload({ ...seen, pods: [up('a'), up('b'), up('c')] }), {});
+  });
+
+  test('the loss of one takes nothing from a registry that served, and says which and why', () => {
+    const verdict = judgeWorkload({ ...seen, workload: ready(2), confirmed: true, pods: [up('a'), up('b'), crashing] });
+    assert.equal(verdict.standing, undefined);
+    assert.match(verdict.degraded ?? '', /2 of 3 replicas are ready: .*bucket "images" does not exist/);
+  });
+
+  test('before they all were ready once, it is not', () => {
+    const pods = [up('a'), pod({ name: 'b', state: running }), pod({ name: 'c', state: running })];
+    const { standing } = judgeWorkload({ ...seen, workload: ready(1), pods });
+    assert.deepEqual([standing?.state, standing?.message], ['progressing', '1 of 3 replicas are ready']);
+    const failing = judgeWorkload({ ...seen, workload: ready(2), pods: [up('a'), up('b'), crashing] });
+    assert.equal(failing.standing?.reason, 'PodFailing');
+  });
+
+  test('none ready is failing in the words of the registry, also where it served before', () => {
+    const running_ = ['a', 'b', 'c'].map((name) => pod({ name, started: true, state: running }));
+    const said = 'the metadata cannot be read: connect ECONNREFUSED 10.0.0.7:5432';
+    const { standing } = judgeWorkload({ ...seen, workload: ready(0), confirmed: true, pods: running_, said });
+    assert.deepEqual([standing?.state, standing?.reason], ['failing', 'NotServing']);
+    assert.match(standing?.message ?? '', /ECONNREFUSED 10\.0\.0\.7:5432/);
+  });
+
+  test('a roll-out counts the new ones, and what is wrong with a new one is what is told', () => {
+    const rolling = { ...deployment, status: { ...status, replicas: 4, updatedReplicas: 1 } };
+    const old = ['a', 'b', 'c'].map((name) => up(name, { revision: '1' }));
+    const fresh = { revision: '2', created: '2026-01-02T00:00:00Z' };
+    const going = judgeWorkload({ ...seen, workload: rolling, pods: [...old, up('d', fresh)], confirmed: true });
+    assert.deepEqual([going.standing?.reason, going.standing?.state], ['RollingOut', 'progressing']);
+    assert.match(going.standing?.message ?? '', /1 of 3 replicas are of the new/);
+    const broken = { ...crashing, metadata: pod({ name: 'd', ...fresh }).metadata };
+    assert.equal(judgeWorkload({ ...seen, workload: rolling, pods: [...old, broken] }).standing?.reason, 'PodFailing');
+    const healed = [{ ...crashing, metadata: pod({ name: 'a', revision: '1' }).metadata }, up('d', fresh)];
+    assert.equal(judgeWorkload({ ...seen, workload: rolling, pods: healed }).standing?.reason, 'RollingOut');
+  });
+
+  test('what refuses their pods is told by the Deployment', () => {
+    const conditions = [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }];
+    const { standing } = judgeWorkload({ ...seen, workload: { ...deployment, status: { conditions } }, pods: [] });
+    assert.match(standing?.message ?? '', /refused: exceeded quota/);
+  });
 });
 
 test('agents are starting at first and failing later, and a complaint shows at once', () => {

@@ -2,13 +2,24 @@ import { isIP } from 'node:net';
 import { stringify } from 'yaml';
 import { RegistryBootstrap, type RegistryBootstrapInput } from '../../../api/bootstrap/v1alpha1.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { files, paths, ports, usersFile } from '../paths.ts';
+import { files, ports, usersFile } from '../paths.ts';
 import { parseBytes, parseSeconds } from '../quantity.ts';
 import { owned, type Site } from '../site.ts';
+import { authorities, places } from './places.ts';
 import { encode } from './secret.ts';
 
 /** Seconds that requests in flight are given after SIGTERM; the pod's grace period is longer. */
 export const drainSeconds = 25;
+/**
+ * Seconds that a pod with others beside it goes on taking connections after SIGTERM: what it takes until every node and
+ * every proxy has heard that it is leaving. A pod that is the only one would merely be away for longer.
+ */
+const handOverSeconds = 8;
+
+/** How long this Registry's pods linger. */
+export function lingerSeconds(site: Site): number {
+  return site.shared ? handOverSeconds : 0;
+}
 
 /** The Secret with the document that `serve --config` reads. */
 export function renderBootstrap(site: Site): KubeObject {
@@ -18,7 +29,7 @@ export function renderBootstrap(site: Site): KubeObject {
     kind: 'Secret',
     metadata: owned(site, site.names.bootstrap),
     type: 'Opaque',
-    data: encode({ 'config.yaml': stringify(document, { lineWidth: 0 }) }),
+    data: encode({ 'config.yaml': stringify(document, { lineWidth: 0 }), ...authorities(site) }),
   };
 }
 
@@ -36,13 +47,13 @@ export function bootstrapDocument(site: Site): RegistryBootstrapInput {
     ...(spec.externalURLs?.length ? { externalURLs: spec.externalURLs } : {}),
     listen: { api: `:${ports.api}`, management: `:${ports.management}` },
     ...tls(site),
-    storage: { filesystem: { path: paths.data } },
-    metadata: { sqlite: {} },
+    ...places(site),
     auth: auth(site),
     admin: { publicKeyFiles: [files.adminPublicKey], audience: adminAudience(site) },
     ...limits(site),
     ...(spec.trustedProxies?.length ? { trustedProxies: spec.trustedProxies.map(range) } : {}),
     logging: { level: spec.logging?.level ?? 'info' },
+    ...(lingerSeconds(site) === 0 ? {} : { lingerSeconds: lingerSeconds(site) }),
     drainSeconds,
   };
   RegistryBootstrap.parse(document);

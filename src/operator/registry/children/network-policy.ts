@@ -5,7 +5,9 @@ import { owned, type Site } from '../site.ts';
 
 /**
  * What may reach the registry's pod: by default everybody the API, since nodes pull with addresses that no selector
- * knows, and pods of the cluster the metrics. The pod itself opens no connection, so none may leave it.
+ * knows, and pods of the cluster the metrics. On a volume the pod itself opens no connection, so none may leave it. One
+ * that keeps things in a bucket or in PostgreSQL has to reach them, a resolver, and where it gets its identity: their
+ * addresses are not known here, so what leaves it is left to policies of the user's own, which an "allow all" would undo.
  */
 export function renderNetworkPolicy(site: Site): KubeObject {
   return {
@@ -14,13 +16,17 @@ export function renderNetworkPolicy(site: Site): KubeObject {
     metadata: owned(site, site.names.networkPolicy),
     spec: {
       podSelector: { matchLabels: selectorLabels(site.name, 'registry') },
-      policyTypes: ['Ingress', 'Egress'],
+      policyTypes: reachesOut(site) ? ['Ingress'] : ['Ingress', 'Egress'],
       ingress: [
         { ...sources(site), ports: [{ protocol: 'TCP', port: ports.api }] },
         { from: [{ namespaceSelector: {} }], ports: [{ protocol: 'TCP', port: ports.management }] },
       ],
     },
   };
+}
+
+function reachesOut({ spec: { storage, metadata, backup } }: Site): boolean {
+  return [storage?.s3, metadata?.postgres, backup?.target.s3].some((each) => each !== undefined);
 }
 
 function sources(site: Site): { from?: object[] } {

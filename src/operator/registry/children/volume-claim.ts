@@ -5,7 +5,7 @@ import { kept, type Site } from '../site.ts';
 export const defaultSize = '20Gi';
 
 export interface VolumeClaim extends KubeObject {
-  spec: { storageClassName?: string; resources?: { requests?: { storage?: string } } };
+  spec: { accessModes?: string[]; storageClassName?: string; resources?: { requests?: { storage?: string } } };
   status?: {
     phase?: string;
     capacity?: { storage?: string };
@@ -13,8 +13,12 @@ export interface VolumeClaim extends KubeObject {
   };
 }
 
-/** The claim that holds images and metadata; plain rather than a template of the StatefulSet, so that it can grow. */
-export function renderVolumeClaim(site: Site): KubeObject {
+/**
+ * The claim that holds images and metadata, or the one of the two that is not kept elsewhere; plain rather than a template
+ * of the StatefulSet, so that it can grow. Undefined where the pod holds nothing, or the user made the claim.
+ */
+export function renderVolumeClaim(site: Site): KubeObject | undefined {
+  if (site.shared || site.spec.storage?.filesystem?.existingClaim !== undefined) return undefined;
   const { size, storageClassName } = site.spec.storage?.filesystem ?? {};
   return {
     apiVersion: 'v1',

@@ -1,5 +1,6 @@
 import { paths } from '../paths.ts';
 import type { Site } from '../site.ts';
+import { authorities } from './places.ts';
 
 export interface Mount {
   readonly volume: { readonly name: string; readonly [source: string]: unknown };
@@ -7,47 +8,62 @@ export interface Mount {
   readonly readOnly: boolean;
 }
 
-/** A Secret of which the pod gets exactly these keys. */
+/** A Secret of which the pod gets these keys; all of them where none are named. */
 interface MountedSecret {
   readonly name: string;
   readonly secretName: string;
-  readonly keys: readonly string[];
+  readonly keys?: readonly string[];
   readonly path: string;
 }
 
 /** What the registry's pod mounts, and where. */
 export function volumes(site: Site): Mount[] {
+  const backupClaim = site.spec.backup?.target.existingClaim;
   return [
-    {
-      volume: { name: 'data', persistentVolumeClaim: { claimName: site.volumeClaim } },
-      path: paths.data,
-      readOnly: false,
-    },
-    { volume: { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } }, path: '/tmp', readOnly: false },
+    ...(site.volumeClaim === undefined ? [] : [claim('data', site.volumeClaim, paths.data)]),
+    ...(backupClaim === undefined ? [] : [claim('backup', backupClaim, paths.backup)]),
+    { volume: { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } }, path: paths.temporary, readOnly: false },
     ...mountedSecrets(site).map(({ name, secretName, keys, path }) => ({
-      volume: {
-        name,
-        secret: { secretName, defaultMode: 0o440, items: keys.map((key) => ({ key, path: key })) },
-      },
+      volume: { name, secret: { secretName, defaultMode: 0o440, ...(keys && { items: items(keys) }) } },
       path,
       readOnly: true,
     })),
   ];
 }
 
+function claim(name: string, claimName: string, path: string): Mount {
+  return { volume: { name, persistentVolumeClaim: { claimName } }, path, readOnly: false };
+}
+
+function items(keys: readonly string[]): object[] {
+  return keys.map((key) => ({ key, path: key }));
+}
+
 /** The Secrets that the pod reads. Private halves that are the operator's, and the plain password, stay out of it. */
 export function mountedSecrets(site: Site): MountedSecret[] {
   const { names, spec, certificateSecret } = site;
-  const users = spec.auth?.htpasswd?.secretRef.name;
+  const config = ['config.yaml', ...Object.keys(authorities(site))];
   return [
-    { name: 'bootstrap', secretName: names.bootstrap, keys: ['config.yaml'], path: paths.bootstrap },
+    { name: 'bootstrap', secretName: names.bootstrap, keys: config, path: paths.bootstrap },
     { name: 'keys', secretName: names.keys, keys: ['token.key', 'admin.pub'], path: paths.keys },
     ...(certificateSecret === undefined
       ? []
       : [{ name: 'tls', secretName: certificateSecret, keys: ['tls.crt', 'tls.key'], path: paths.tls }]),
     { name: 'users-0', secretName: names.administrator, keys: ['htpasswd'], path: `${paths.users}/0` },
-    ...(users === undefined
-      ? []
-      : [{ name: 'users-1', secretName: users, keys: ['htpasswd'], path: `${paths.users}/1` }]),
+    ...named('users-1', spec.auth?.htpasswd?.secretRef, `${paths.users}/1`, ['htpasswd']),
+    // Whole: which of their keys are there (a session token; a uri or its parts) is theirs to say.
+    ...named('s3', spec.storage?.s3?.secretRef, paths.bucket),
+    ...named('postgres', spec.metadata?.postgres?.secretRef, paths.database),
+    ...named('backup-s3', spec.backup?.target.s3?.secretRef, paths.backupBucket),
   ];
+}
+
+function named(
+  name: string,
+  ref: { readonly name: string } | undefined,
+  path: string,
+  keys?: readonly string[],
+): MountedSecret[] {
+  if (ref === undefined) return [];
+  return [{ name, secretName: ref.name, path, ...(keys && { keys }) }];
 }

@@ -34,7 +34,7 @@ export interface RegistrySpec {
   image?: RegistryImage;
   /**
    * How many pods serve at once. By default 1. More need `storage.s3` and `metadata.postgres`, because a file system
-   * and SQLite have one writer.
+   * and SQLite have one writer. Where they are set and this is not, an autoscaler may choose the number.
    */
   replicas?: number;
   /**
@@ -46,12 +46,12 @@ export interface RegistrySpec {
   nodeSelector?: Record<string, string>;
   /** Taints of nodes that the registry's pods tolerate, as in a Pod. */
   tolerations?: RegistryToleration[];
-  /**
-   * Affinity of the registry's pods, exactly as in a Pod's `spec.affinity`. By default replicas avoid each other's
-   * node.
-   */
+  /** Affinity of the registry's pods, exactly as in a Pod's `spec.affinity`. By default none. */
   affinity?: Record<string, unknown>;
-  /** How pods spread over zones and nodes, as in a Pod's `spec.topologySpreadConstraints`. */
+  /**
+   * How pods spread over zones and nodes, as in a Pod's `spec.topologySpreadConstraints`. By default replicas avoid
+   * each other's zone and node where they can; `[]` lets them be.
+   */
   topologySpread?: RegistryTopologySpread[];
   /** Labels to add to the registry's pods. Those that the operator itself sets cannot be changed. */
   podLabels?: Record<string, string>;
@@ -64,7 +64,7 @@ export interface RegistrySpec {
   storage?: RegistryStorage;
   /**
    * Where names, tags and manifests are kept, exactly one of the two. By default `sqlite`, on the volume of the file
-   * system. Which of them it is cannot change later.
+   * system; with `storage.s3` on a volume of its own, of 20Gi. Which of them it is cannot change later.
    */
   metadata?: RegistryMetadata;
   /** How clients outside reach the registry. By default by a Service of type ClusterIP alone. */
@@ -114,13 +114,14 @@ export interface RegistrySpec {
   /** One line for every decision and change (who, from where, what, which rule, result), chained by hash. */
   audit?: RegistryAudit;
   /**
-   * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, pods
-   * of the cluster may read metrics, and the registry itself opens no connection.
+   * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, and
+   * pods of the cluster may read metrics. On a volume alone the registry may open no connection; where it keeps things
+   * in a bucket or in PostgreSQL, what it may reach is left to policies of yours.
    */
   networkPolicy?: RegistryNetworkPolicy;
   /**
-   * A PodDisruptionBudget for the pods. By default there is none, since with one replica it could only keep nodes from
-   * being drained.
+   * A PodDisruptionBudget for the pods. By default `{maxUnavailable: 1}` with `replicas` above 1, else none, since with
+   * one replica it could only keep nodes from being drained.
    */
   pdb?: RegistryPdb;
   /** Stop reconciling. What runs goes on running. By default false. */
@@ -244,8 +245,9 @@ export interface RegistryStorageS3 {
    */
   caBundle?: string;
   /**
-   * Secret in this namespace with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Without it the pods'
-   * workload identity is used.
+   * Secret in this namespace with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and perhaps
+   * `AWS_SESSION_TOKEN`. It is read again when it changes. Without it the workload identity of the ServiceAccount
+   * `NAME-registry` is used.
    */
   secretRef?: RegistryStorageS3SecretRef;
   /** How the store encrypts objects. By default as the bucket is set up. */
@@ -260,8 +262,9 @@ export interface RegistryStorageS3 {
 }
 
 /**
- * Secret in this namespace with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. Without it the pods' workload
- * identity is used.
+ * Secret in this namespace with the keys `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and perhaps
+ * `AWS_SESSION_TOKEN`. It is read again when it changes. Without it the workload identity of the ServiceAccount
+ * `NAME-registry` is used.
  */
 export interface RegistryStorageS3SecretRef {
   /** Name of the Secret. */
@@ -292,7 +295,7 @@ export interface RegistryStorageS3Redirects {
 
 /**
  * Where names, tags and manifests are kept, exactly one of the two. By default `sqlite`, on the volume of the file
- * system. Which of them it is cannot change later.
+ * system; with `storage.s3` on a volume of its own, of 20Gi. Which of them it is cannot change later.
  */
 export interface RegistryMetadata {
   /** A database in the registry's own process, with one writer. It has no settings; write `{}`. */
@@ -305,7 +308,7 @@ export interface RegistryMetadata {
 export interface RegistryMetadataPostgres {
   /**
    * Secret in this namespace with the keys that CloudNativePG's application Secret has: `host`, `port`, `dbname`,
-   * `username`, `password`; or one key `uri`.
+   * `username`, `password`; or one key `uri`. It is read again when it changes.
    */
   secretRef: RegistryMetadataPostgresSecretRef;
   /**
@@ -318,7 +321,7 @@ export interface RegistryMetadataPostgres {
 
 /**
  * Secret in this namespace with the keys that CloudNativePG's application Secret has: `host`, `port`, `dbname`,
- * `username`, `password`; or one key `uri`.
+ * `username`, `password`; or one key `uri`. It is read again when it changes.
  */
 export interface RegistryMetadataPostgresSecretRef {
   /** Name of the Secret. */
@@ -541,8 +544,8 @@ export interface RegistryImmutableTag {
 /** How space of images that are gone is taken back. It runs beside the serving, with no read-only time. */
 export interface RegistryReclaim {
   /**
-   * How long bytes stay after their last reference is gone, for example `24h` (the default). At least a minute is kept
-   * in any case.
+   * How long bytes stay after their last reference is gone, for example `24h` (the default). At least ten seconds are
+   * kept in any case.
    */
   grace?: string;
   /**
@@ -570,7 +573,10 @@ export interface RegistryBackup {
 
 /** Where snapshots go, exactly one of the two. */
 export interface RegistryBackupTarget {
-  /** A PersistentVolumeClaim in this namespace, other than the one of the images. */
+  /**
+   * A PersistentVolumeClaim in this namespace, other than the one of the images. With `storage.s3` and
+   * `metadata.postgres` it has to be ReadWriteMany.
+   */
   existingClaim?: string;
   /** A bucket, other than the one of the images or with another prefix. */
   s3?: RegistryBackupTargetS3;
@@ -668,8 +674,9 @@ export interface RegistryAudit {
 }
 
 /**
- * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, pods
- * of the cluster may read metrics, and the registry itself opens no connection.
+ * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, and
+ * pods of the cluster may read metrics. On a volume alone the registry may open no connection; where it keeps things in
+ * a bucket or in PostgreSQL, what it may reach is left to policies of yours.
  */
 export interface RegistryNetworkPolicy {
   /**
@@ -731,8 +738,8 @@ export interface RegistryNetworkPolicyFromNamespaceSelectorMatchExpression {
 }
 
 /**
- * A PodDisruptionBudget for the pods. By default there is none, since with one replica it could only keep nodes from
- * being drained.
+ * A PodDisruptionBudget for the pods. By default `{maxUnavailable: 1}` with `replicas` above 1, else none, since with
+ * one replica it could only keep nodes from being drained.
  */
 export interface RegistryPdb {
   /** Pods that stay at least, a number or a percentage. With one replica, 1 stops nodes from being drained. */

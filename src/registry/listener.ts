@@ -3,6 +3,8 @@ import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
 import { createHttpServer, https } from '../platform/node-http.ts';
+import { Connections } from './connections.ts';
+import { continueWhenRead } from './http/expectation.ts';
 import type { TlsMaterial } from './settings.ts';
 
 export interface ListenerOptions {
@@ -14,15 +16,15 @@ export interface ListenerOptions {
   readonly handle: RequestListener;
 }
 
-/** Milliseconds. Headers must arrive soon; a body may take as long as it moves. */
-const timeouts = { headers: 20_000, idle: 120_000, keepAlive: 75_000 };
+/** Milliseconds. A handshake and headers must arrive soon; a body may take as long as it moves. */
+const timeouts = { headers: 20_000, idle: 120_000, keepAlive: 75_000, look: 5_000 };
 const mostConnections = 10_000;
 
 /** An HTTP or HTTPS server that drains, counts its bytes, and takes a new certificate while it runs. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server | HttpsServer;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Connections(mostConnections);
   readonly #closedTraffic = { received: 0, sent: 0 };
   #leaving = false;
 
@@ -34,11 +36,21 @@ export class Listener {
       options.handle(request, response);
     };
     // No bound on the time of a whole request: a layer over a slow line may take an hour. Silence is bounded.
-    const common = { requestTimeout: 0, headersTimeout: timeouts.headers, keepAliveTimeout: timeouts.keepAlive };
+    const common = {
+      requestTimeout: 0,
+      headersTimeout: timeouts.headers,
+      keepAliveTimeout: timeouts.keepAlive,
+      connectionsCheckingInterval: timeouts.look,
+    };
     this.#server =
-      tls === undefined ? createHttpServer(common, handle) : https().createServer({ ...common, ...tls }, handle);
+      tls === undefined
+        ? createHttpServer(common, handle)
+        : https().createServer({ ...common, handshakeTimeout: timeouts.headers, ...tls }, handle);
     this.#server.timeout = timeouts.idle;
-    this.#server.maxConnections = mostConnections;
+    this.#server.on('checkContinue', (request, response) => {
+      continueWhenRead(request, response);
+      handle(request, response);
+    });
     this.#server.on('connection', (socket: Socket) => this.#count(socket));
   }
 
@@ -62,7 +74,7 @@ export class Listener {
   /** Bytes over the wire since the start. */
   traffic(): { received: number; sent: number } {
     const total = { ...this.#closedTraffic };
-    for (const socket of this.#sockets) add(total, socket);
+    for (const socket of this.#connections) add(total, socket);
     return total;
   }
 
@@ -79,7 +91,7 @@ export class Listener {
     const sweep = setInterval(() => this.#server.closeIdleConnections(), 50);
     let cut = 0;
     const deadline = setTimeout(() => {
-      cut = this.#sockets.size;
+      cut = this.#connections.size;
       this.#server.closeAllConnections();
     }, seconds * 1000);
     this.#server.closeIdleConnections();
@@ -90,11 +102,8 @@ export class Listener {
   }
 
   #count(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      add(this.#closedTraffic, socket);
-    });
+    this.#connections.enter(socket);
+    socket.once('close', () => add(this.#closedTraffic, socket));
   }
 
   #unavailable(cause: Error): Fatal {

@@ -1,7 +1,7 @@
 /** What a manifest says: OCI image-spec v1.1 `manifest.md` and `image-index.md`, Docker Image Manifest V2 Schema 2. */
 import { InvalidJson, isJsonObject, parseStrictJson } from '../json.ts';
 import { type Digest, isDigest } from './digest.ts';
-import { isImageManifest, isIndex, isNonDistributable, mediaTypes } from './media-types.ts';
+import { isImageManifest, isIndex, isNonDistributable, isTypeName, mediaTypes } from './media-types.ts';
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -51,7 +51,7 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
   const subject = optionalDescriptor(body.subject, 'subject');
   const annotations = stringMap(body.annotations, 'annotations');
   const config = index ? undefined : descriptor(body.config, 'config');
-  const artifactType = optionalText(body.artifactType, 'artifactType') ?? config?.mediaType;
+  const artifactType = optionalType(body.artifactType, 'artifactType') ?? config?.mediaType;
   return {
     mediaType,
     kind: index ? 'index' : 'image',
@@ -81,9 +81,9 @@ function parseBody(bytes: Uint8Array): Record<string, unknown> {
   return body;
 }
 
-/** Two answers to "what is this" are an attack (CVE-2021-41190); so is a body that is an image and an index at once. */
+/** Two answers to "what is this" are an attack (CVE-2021-41190). */
 function agreeOnMediaType(body: Record<string, unknown>, contentType: string | undefined): string {
-  const own = optionalText(body.mediaType, 'mediaType');
+  const own = optionalType(body.mediaType, 'mediaType');
   const mediaType =
     contentType ?? own ?? (Array.isArray(body.manifests) ? mediaTypes.ociIndex : mediaTypes.ociManifest);
   if (own !== undefined && own !== mediaType) {
@@ -95,8 +95,10 @@ function agreeOnMediaType(body: Record<string, unknown>, contentType: string | u
   return mediaType;
 }
 
+/** So is a body that is an image and an index at once, or Docker's schema 1 beside (`fsLayers`). */
 function refuseTheOtherKindsFields(body: Record<string, unknown>, index: boolean): void {
-  const foreign = (index ? ['layers', 'config'] : ['manifests']).find((field) => body[field] !== undefined);
+  const others = index ? ['layers', 'config', 'fsLayers'] : ['manifests', 'fsLayers'];
+  const foreign = others.find((field) => body[field] !== undefined);
   if (foreign === undefined) return;
   throw new InvalidManifest(`${index ? 'an index' : 'an image manifest'} must not have the field ${shown(foreign)}`);
 }
@@ -121,9 +123,9 @@ function descriptor(value: unknown, field: string): Descriptor {
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     throw new InvalidManifest(`${field}.size must be a whole number of bytes, not ${shown(size)}`);
   }
-  const mediaType = optionalText(value.mediaType, `${field}.mediaType`);
+  const mediaType = optionalType(value.mediaType, `${field}.mediaType`);
   if (mediaType === undefined) throw new InvalidManifest(`${field}.mediaType is missing`);
-  const artifactType = optionalText(value.artifactType, `${field}.artifactType`);
+  const artifactType = optionalType(value.artifactType, `${field}.artifactType`);
   const annotations = stringMap(value.annotations, `${field}.annotations`);
   return {
     mediaType,
@@ -135,9 +137,13 @@ function descriptor(value: unknown, field: string): Descriptor {
   };
 }
 
-function optionalText(value: unknown, field: string): string | undefined {
+/** Types are repeated in lists of referrers and kept in databases: one of megabytes, or with a NUL, does harm there. */
+function optionalType(value: unknown, field: string): string | undefined {
   if (value === undefined || value === '') return undefined;
   if (typeof value !== 'string') throw new InvalidManifest(`${field} must be a string, not ${shown(value)}`);
+  if (!isTypeName(value)) {
+    throw new InvalidManifest(`${field} must have at most 255 characters and no control characters: ${shown(value)}`);
+  }
   return value;
 }
 

@@ -44,3 +44,14 @@ export function isImageManifest(mediaType: string): boolean {
 export function isNonDistributable(mediaType: string): boolean {
   return nonDistributable.test(mediaType);
 }
+
+/** RFC 6838 §4.2 allows 127 characters on each side of the slash. */
+const longestType = 255;
+
+/**
+ * Whether `text` can name a type: short enough to be listed, and without control characters. Looser than the grammar of
+ * RFC 6838, because artifact types in the wild are.
+ */
+export function isTypeName(text: string): boolean {
+  return text.length <= longestType && !/\p{Cc}/u.test(text);
+}

@@ -59,7 +59,8 @@ export async function deleteBlob(rooms: Rooms, exchange: Exchange, target: Targe
 
 function wantedRange({ request }: Exchange, row: BlobRow, etag: string): ByteRange | 'unsatisfiable' | undefined {
   const { range, 'if-range': ifRange } = request.headers;
-  if (ifRange !== undefined && ifRange !== etag) return undefined;
+  // RFC 9110 §14.2: a range means something for GET alone, and with If-Range for the same content.
+  if (request.method === 'HEAD' || (ifRange !== undefined && ifRange !== etag)) return undefined;
   return parseRange(range, row.size);
 }
 

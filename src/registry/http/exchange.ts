@@ -41,6 +41,9 @@ export function bodyOf(request: IncomingMessage): AsyncIterable<Buffer> {
 
 /** The longest rest of a refused body that is read and thrown away so that the client gets to see the answer. */
 const longestDiscard = 4 * 1024 * 1024;
+/** How long that may take, and how long a client that sends more is left to see the answer, milliseconds. */
+const discardMillis = 30_000;
+const lingerMillis = 2_000;
 
 /** Answers with an error body (distribution-spec v1.1 §"Error Codes"), or tears the connection where bytes already went. */
 export function refuse({ request, response }: Pick<Exchange, 'request' | 'response'>, refusal: Refusal): void {
@@ -56,10 +59,17 @@ export function refuse({ request, response }: Pick<Exchange, 'request' | 'respon
 
 function discardRest(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return;
+  const cut = () => request.destroy();
+  let timer = setTimeout(cut, discardMillis);
   let discarded = 0;
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.length;
-    if (discarded > longestDiscard) request.destroy();
+    if (discarded <= longestDiscard || request.isPaused()) return;
+    // No more is read, so the client gets stuck, and has some time to look whether there is an answer.
+    request.pause();
+    clearTimeout(timer);
+    timer = setTimeout(cut, lingerMillis);
   });
+  request.once('close', () => clearTimeout(timer));
   request.resume();
 }

@@ -1,22 +1,33 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
 import { giveBack } from '../../platform/give-back.ts';
-import { bodyOf } from './exchange.ts';
+import { shareOf } from '../shares.ts';
+import { arriving } from './arrival.ts';
 
-/** Milliseconds within which a body has to be here: what it holds of the bound is missing to everybody else. */
-const patience = 30_000;
+/** Milliseconds: what a body that is on its way holds of the bound is missing to everybody else. */
+const patience = { silence: 5_000, whole: 30_000 };
 
 /** A body above this leaves strings of its size behind when it was parsed: they are collected at once, for some 10 ms. */
 const heavy = 1024 * 1024;
 
+export interface Arrival {
+  readonly request: IncomingMessage;
+  /** Client address. */
+  readonly from: string;
+  /** Largest body, bytes. */
+  readonly limit: number;
+}
+
 /**
- * Takes whole bodies into memory, within a bound for one and a bound for all at once: a hundred clients that send the
- * largest manifest at the same moment are asked to come back, and the process keeps its size.
+ * Takes whole bodies into memory, within a bound for one, for one client address, and for all at once: a hundred clients
+ * that send the largest manifest at the same moment are asked to come back, and the process keeps its size.
  */
 export class Intake {
   readonly #total: number;
   readonly #collect: () => void;
   #held = 0;
+  /** Bytes held, by client address. */
+  readonly #heldBy = new Map<string, number>();
 
   /**
    * @param total bytes that all bodies together may occupy
@@ -29,31 +40,41 @@ export class Intake {
 
   /**
    * Reads a body and lends it to `use`, which must not keep it: its memory is freed when `use` is done.
-   * @param limit largest body, bytes
-   * @throws Refusal SIZE_INVALID 413 past the limit, TOOMANYREQUESTS 429 where the bound for all is reached
+   * @throws Refusal SIZE_INVALID 413 past the limit, 408 where the body stops arriving; TOOMANYREQUESTS 429 where the bound
+   *   for all, or the share of the address, is reached
    */
-  async with<T>(request: IncomingMessage, limit: number, use: (body: Buffer) => Promise<T>): Promise<T> {
+  async with<T>({ request, from, limit }: Arrival, use: (body: Buffer) => Promise<T>): Promise<T> {
     const announced = request.headers['content-length'];
     if (Number(announced ?? 0) > limit) throw tooLarge(limit);
     const body = new Body(announced === undefined ? undefined : Number(announced));
     let counted = 0;
-    const late = setTimeout(() => request.destroy(), patience);
     try {
-      for await (const chunk of bodyOf(request)) {
+      for await (const chunk of arriving(request, patience)) {
         counted += chunk.length;
-        this.#held += chunk.length;
+        this.#hold(from, chunk.length);
         if (body.length + chunk.length > limit) throw tooLarge(limit);
-        if (this.#held > Math.max(this.#total, limit)) throw busy();
+        if (!this.#within(from, limit)) throw busy();
         body.add(chunk);
       }
-      clearTimeout(late);
       return await use(body.bytes());
     } finally {
-      clearTimeout(late);
-      this.#held -= counted;
+      this.#hold(from, -counted);
       body.giveBack();
       this.settle(counted);
     }
+  }
+
+  #hold(from: string, bytes: number): void {
+    this.#held += bytes;
+    const held = (this.#heldBy.get(from) ?? 0) + bytes;
+    if (held === 0) this.#heldBy.delete(from);
+    else this.#heldBy.set(from, held);
+  }
+
+  /** One body of the largest size always fits in a share. */
+  #within(from: string, limit: number): boolean {
+    const share = Math.max(limit, shareOf(this.#total, this.#heldBy.size));
+    return this.#held <= Math.max(this.#total, limit) && (this.#heldBy.get(from) ?? 0) <= share;
   }
 
   /** Collects what parsing a body of `length` bytes left behind, where that is much. */

@@ -47,7 +47,7 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
   rooms.gate.authorize(identity, 'CreateTag', target.repository, caller);
   const tags = 'tag' in target.reference ? [target.reference.tag] : tagQueries(query);
   const { manifestBytes } = rooms.settings().limits;
-  await rooms.intake.with(request, manifestBytes, async (bytes) => {
+  await rooms.intake.with({ request, from: caller.address, limit: manifestBytes }, async (bytes) => {
     const digest = verifiedDigest(bytes, target.reference);
     const facts = factsOf(bytes, contentType(exchange), rooms.settings().content);
     rooms.intake.settle(bytes.length);

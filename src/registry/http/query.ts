@@ -1,6 +1,7 @@
 /** Query strings of the API. Pure. */
 import { Refusal } from '../../domain/errors.ts';
 import { type Digest, isDigest } from '../../domain/oci/digest.ts';
+import { isTypeName } from '../../domain/oci/media-types.ts';
 import { isTag } from '../../domain/oci/reference.ts';
 
 /** A page as the client asked for it: `n` entries after `last`. */
@@ -41,10 +42,22 @@ export function digestQuery(query: URLSearchParams, name: string): Digest | unde
   );
 }
 
+/**
+ * The `artifactType` filter of a list of referrers; undefined where it is absent or empty.
+ * @throws Refusal UNSUPPORTED 400 where it cannot be the type of anything
+ */
+export function artifactTypeQuery(query: URLSearchParams): string | undefined {
+  const type = query.get('artifactType') || undefined;
+  if (type === undefined || isTypeName(type)) return type;
+  throw new Refusal('UNSUPPORTED', 'the query parameter artifactType is not a media type', { status: 400 });
+}
+
 /** The `tag` parameters of a manifest push by digest, each once, in the order given. */
 export function tagQueries(query: URLSearchParams): string[] {
   const tags = [...new Set(query.getAll('tag'))];
-  if (tags.length > mostTags) throw new Refusal('MANIFEST_INVALID', `at most ${mostTags} tags in one request`);
+  if (tags.length > mostTags) {
+    throw new Refusal('MANIFEST_INVALID', `at most ${mostTags} tags in one request`, { status: 414 });
+  }
   const wrong = tags.find((tag) => !isTag(tag));
   if (wrong !== undefined) {
     throw new Refusal('MANIFEST_INVALID', `the query parameter tag=${JSON.stringify(wrong.slice(0, 40))} is not a tag`);

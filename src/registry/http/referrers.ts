@@ -3,7 +3,7 @@ import { mediaTypes } from '../../domain/oci/media-types.ts';
 import type { Awaitable, ReferrerRow } from '../metadata/store.ts';
 import type { Rooms } from './api.ts';
 import { type Exchange, replyJson } from './exchange.ts';
-import { pageQuery } from './query.ts';
+import { artifactTypeQuery, pageQuery } from './query.ts';
 
 const pageSize = 1000;
 const rowsAtOnce = 64;
@@ -20,7 +20,7 @@ export async function listReferrers(
   { repository, digest }: { repository: string; digest: Digest },
 ): Promise<void> {
   gate.authorize(exchange.identity, 'Pull', repository, exchange.caller);
-  const artifactType = exchange.query.get('artifactType') || undefined;
+  const artifactType = artifactTypeQuery(exchange.query);
   const { last } = pageQuery(exchange.query);
   const { manifests, more } = await readPage(
     { ...(last === undefined ? {} : { last }), ...(artifactType === undefined ? {} : { artifactType }) },

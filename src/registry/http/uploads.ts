@@ -5,7 +5,8 @@ import type { Digest } from '../../domain/oci/digest.ts';
 import { isRepositoryName } from '../../domain/oci/reference.ts';
 import { type NewBlob, StoreError, type UploadRow } from '../metadata/store.ts';
 import type { Rooms } from './api.ts';
-import { bodyOf, type Exchange, reply } from './exchange.ts';
+import { chunkBody } from './chunk.ts';
+import { type Exchange, reply } from './exchange.ts';
 import { digestQuery } from './query.ts';
 import { parseChunkRange } from './range.ts';
 
@@ -128,7 +129,7 @@ async function append(rooms: Rooms, exchange: Exchange, { id }: Session): Promis
   const offset = chunkOffset(request, present, exchange);
   const { uploadBytes } = rooms.settings().limits;
   const limit = uploadBytes > 0 ? { maxBytes: uploadBytes } : {};
-  const { size } = await rooms.blobs.append(id, bodyOf(request), { offset, ownsChunks: true, ...limit });
+  const { size } = await rooms.blobs.append(id, chunkBody(request), { offset, ownsChunks: true, ...limit });
   return size;
 }
 

@@ -3,6 +3,7 @@ import express, { type Express, type RequestHandler, type Router } from 'express
 import type { RequestSample } from '../metrics.ts';
 import type { ApiLog } from './api.ts';
 import { answerErrors, notFound } from './express-errors.ts';
+import { absoluteTarget } from './target.ts';
 
 export interface WebOptions {
   readonly routers: readonly Router[];
@@ -48,6 +49,12 @@ export function dispatch(
   uploads: { inc(): void; dec(): void },
 ): RequestListener {
   return (request: IncomingMessage, response: ServerResponse) => {
+    const absolute = absoluteTarget(request.url ?? '/');
+    if (absolute !== undefined) {
+      // RFC 9112 §3.2.2: the target's host counts, whatever Host says.
+      request.url = absolute.path;
+      request.headers.host = absolute.authority;
+    }
     const { url = '/', method } = request;
     if (!isApi(url)) {
       web(request, response);

@@ -6,6 +6,7 @@ import { type LoginOptions, login, logout } from './commands/login.ts';
 import { type PullOptions, pull } from './commands/pull.ts';
 import { type PushOptions, push } from './commands/push.ts';
 import { type RemoveOptions, remove } from './commands/remove.ts';
+import type { PlanOptions } from './commands/retention.ts';
 import { Context, type GeneralOptions, type Surroundings } from './context.ts';
 import { engineNames } from './local-engine.ts';
 
@@ -20,8 +21,8 @@ export function buildProgram(surroundings: Surroundings): Command {
       writeErr: (text) => surroundings.stderr.write(text),
     })
     .exitOverride();
-  for (const define of [defineLogin, definePush, definePull, defineCopy, defineLists, defineInspect, defineRemove])
-    define(program, surroundings);
+  const defines = [defineLogin, definePush, definePull, defineCopy, defineLists, defineInspect, defineRemove];
+  for (const define of [...defines, defineRetention]) define(program, surroundings);
   return program;
 }
 
@@ -184,6 +185,29 @@ function defineRemove(program: Command, surroundings: Surroundings): void {
     )
     .action((name: string, options: RemoveOptions & GeneralOptions) =>
       run(surroundings, options, (context) => remove(context, name, options)),
+    );
+}
+
+function defineRetention(program: Command, surroundings: Surroundings): void {
+  const retention = program.command('retention').description('Lifecycle policies: what they would expire, and why.');
+  command(retention, 'plan', 'Show what a policy does with the images of a file. Works offline: it asks no registry.')
+    .requiredOption('--policy <file>', 'an ECR lifecycle policy (JSON), or a RetentionPolicy (YAML)')
+    .requiredOption('--images <file>', 'what `aws ecr describe-images` printed, perhaps with children and subject')
+    .option('--pins <file>', 'digests in use, which never expire: a JSON list, or one a line')
+    .option('--now <time>', 'plan as of this time (RFC 3339) instead of now')
+    .addHelpText(
+      'after',
+      examples(
+        'aws ecr describe-images --repository-name app > images.json',
+        'ne-cli retention plan --policy policy.json --images images.json',
+        'ne-cli retention plan --policy policy.yaml --images images.json --now 2026-12-01T00:00:00Z --output json',
+      ),
+    )
+    .action((options: PlanOptions & GeneralOptions) =>
+      run(surroundings, options, async (context) => {
+        const { planOffline } = await import('./commands/retention.ts');
+        await planOffline(context, options);
+      }),
     );
 }
 

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
 import { giveBack } from '../../platform/give-back.ts';
-import { shareOf } from '../shares.ts';
 import { arriving } from './arrival.ts';
 
 /** Milliseconds: what a body that is on its way holds of the bound is missing to everybody else. */
@@ -71,9 +70,9 @@ export class Intake {
     else this.#heldBy.set(from, held);
   }
 
-  /** One body of the largest size always fits in a share. */
+  /** A share leaves room for another address's largest body, and always takes one itself. */
   #within(from: string, limit: number): boolean {
-    const share = Math.max(limit, shareOf(this.#total, this.#heldBy.size));
+    const share = Math.max(limit, Math.min(this.#total - limit, this.#total / this.#heldBy.size));
     return this.#held <= Math.max(this.#total, limit) && (this.#heldBy.get(from) ?? 0) <= share;
   }
 

@@ -1,4 +1,4 @@
-import { shareOf } from '../../shares.ts';
+import { shareOf } from './shares.ts';
 
 type Waiter = (buffer: Buffer) => void;
 

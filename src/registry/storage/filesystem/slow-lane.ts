@@ -1,4 +1,4 @@
-import { shareOf } from '../../shares.ts';
+import { shareOf } from './shares.ts';
 
 /** Bytes of buffers that clients may hold without taking them, beside the pools. */
 const MOST_BYTES = 8 * 1024 * 1024;

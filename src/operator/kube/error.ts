@@ -44,6 +44,14 @@ export function isAlreadyExists(error: unknown): boolean {
   return error instanceof KubeError && error.reason === 'AlreadyExists';
 }
 
+/** Why a stream was given up that brought no byte for too long. */
+export class Silence extends Error {}
+
+/** Whether a stream was given up because it was silent: on a quiet cluster that is no sign of trouble. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof KubeError && error.cause instanceof Silence;
+}
+
 /** Whether the API server does not know the kind at all, for example a ServiceMonitor without its CRD. */
 export function isKindNotServed(error: unknown): boolean {
   return error instanceof KubeError && error.reason === 'KindNotServed';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ListWatch, WatchEvent } from './client.ts';
-import { KubeError } from './error.ts';
+import { isSilence, KubeError } from './error.ts';
 import type { Log } from './log.ts';
 import { type KindRef, type KubeObject, keyOf } from './object.ts';
 
@@ -85,6 +85,13 @@ async function watchUntilStale<T extends KubeObject>(
       if (Date.now() - startedAt < 1000) await what.pauses.after(undefined, what);
     } catch (error) {
       if (isExpired(error)) return;
+      if (isSilence(error)) {
+        what.log.debug(
+          { kind: what.kind.kind, namespace: what.namespace },
+          `nothing heard of ${what.kind.kind}, asking anew`,
+        );
+        continue;
+      }
       await what.pauses.after(error, what);
     }
   }

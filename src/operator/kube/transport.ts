@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from './connection.ts';
-import { KubeError } from './error.ts';
+import { KubeError, Silence } from './error.ts';
 import { errorFromAnswer, noAnswer } from './status.ts';
 
 export interface TransportOptions {
@@ -73,12 +73,12 @@ export class Transport {
       signal === undefined ? tooSlow : AbortSignal.any([signal, tooSlow]),
     );
     let why: Error | undefined;
-    const cutBecause = (reason: string): void => {
-      why = new Error(reason);
+    const cutBecause = (reason: Error): void => {
+      why = reason;
       cut(why);
     };
-    message.setTimeout(idleMs, () => cutBecause(`nothing heard for ${idleMs / 1000} s`));
-    const aborted = (): void => cutBecause('stopped');
+    message.setTimeout(idleMs, () => cutBecause(new Silence(`nothing heard for ${idleMs / 1000} s`)));
+    const aborted = (): void => cutBecause(new Error('stopped'));
     signal?.addEventListener('abort', aborted, { once: true });
     // It may have come while the answer did, and then there is no event any more.
     if (signal?.aborted) aborted();

@@ -21,9 +21,17 @@ export function tlsWarnings(site: Site, served: Served | undefined): Warning[] {
   return [{ type: 'CertificateMismatch', status: 'True', reason: 'HostNotCovered', message }];
 }
 
-/** A volume that is being enlarged, or that is nearly full. */
+/** A volume that is about to be lost, is being enlarged, or is nearly full. */
 export function storageWarnings(site: Site, claim: VolumeClaim | undefined, report: Report | undefined): Warning[] {
-  return [...resizing(site, claim), ...low(site, report)];
+  return [...leaving(claim), ...resizing(site, claim), ...low(site, report)];
+}
+
+/** Kubernetes keeps a claim that somebody deleted for as long as a pod mounts it: until the next restart all looks well. */
+function leaving(claim: VolumeClaim | undefined): Warning[] {
+  if (claim?.metadata.deletionTimestamp === undefined) return [];
+  const { name } = claim.metadata;
+  const message = `the volume claim ${name} was deleted and goes with the pod that still mounts it: before the pod ends, set persistentVolumeReclaimPolicy of its volume to Retain, or copy the images away (ne-cli copy)`;
+  return [{ type: 'VolumeClaimDeleting', status: 'True', reason: 'WaitsForPod', message }];
 }
 
 function resizing(site: Site, claim: VolumeClaim | undefined): Warning[] {

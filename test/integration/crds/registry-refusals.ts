@@ -49,6 +49,14 @@ export const refusedRegistries: [string, unknown, RegExp][] = [
     /spec\.replicas above 1 needs spec\.storage\.s3 and spec\.metadata\.postgres/,
   ],
   ['replicas on a bucket with SQLite', { host, replicas: 2, storage: { s3 } }, /spec\.replicas above 1 needs/],
+  [
+    'replicas on a volume with PostgreSQL',
+    { host, replicas: 2, metadata: { postgres } },
+    /spec\.replicas above 1 needs/,
+  ],
+  ['a grace without a unit', { host, reclaim: { grace: '10' } }, /spec\.reclaim\.grace/],
+  ['a rate that is no number of bytes', { host, scrub: { rate: 'fast' } }, /spec\.scrub\.rate/],
+  ['no snapshot kept', { host, backup: { target: { existingClaim: 'b' }, keep: 0 } }, /spec\.backup\.keep/],
   ['a quantity that is none', { host, resources: { limits: { memory: 'much' } } }, /spec\.resources\.limits\.memory/],
   [
     'a label that selects the pods',
@@ -240,6 +248,13 @@ export const refusedChanges: [string, unknown, unknown, RegExp][] = [
     /spec\.storage\.s3\.prefix cannot change/,
   ],
   ['from SQLite to PostgreSQL', { host }, { host, metadata: { postgres } }, /spec\.metadata cannot change between/],
+  ['from PostgreSQL to SQLite', { host, metadata: { postgres } }, { host }, /spec\.metadata cannot change between/],
+  [
+    'from three replicas on stores to none',
+    { host, replicas: 3, storage: { s3 }, metadata: { postgres } },
+    { host, replicas: 3 },
+    /spec\.replicas above 1 needs/,
+  ],
   ['to another claim', claim, filesystem({ existingClaim: 'other' }), /existingClaim cannot change/],
   ['to a claim that exists', { host }, claim, /existingClaim cannot change/],
   ['from a claim that exists', claim, { host }, /existingClaim cannot change/],

@@ -96,6 +96,25 @@ describe('a Registry may change', () => {
       { host, storage: { s3: { ...s3, endpoint: 'https://s3.other.example' } } },
     ],
     [
+      'how it is looked after',
+      { host },
+      {
+        host,
+        reclaim: { grace: '10s', schedule: '@daily' },
+        scrub: { rate: '0' },
+        backup: { target: { existingClaim: 'second' }, schedule: '30 2 * * 1-5', keep: 7 },
+      },
+    ],
+    [
+      'the Secrets of its stores',
+      { host, storage: { s3 }, metadata: { postgres } },
+      {
+        host,
+        storage: { s3: { ...s3, secretRef: { name: 'keys' } } },
+        metadata: { postgres: { secretRef: { name: 'other' }, poolSize: 5 } },
+      },
+    ],
+    [
       'from one replica to three',
       { host, storage: { s3 }, metadata: { postgres } },
       { host, replicas: 3, storage: { s3 }, metadata: { postgres } },

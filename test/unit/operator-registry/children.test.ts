@@ -253,7 +253,7 @@ test('data, keys and authority outlive the Registry unless its policy says Delet
       renderAdministrator(of, values),
       renderAuthority(of, values),
     ];
-    for (const child of keptOnes) assert.equal(child?.metadata.ownerReferences?.length ?? 0, owners, policy);
+    for (const child of keptOnes) assert.equal(child?.metadata.ownerReferences?.length ?? 0, owners, String(policy));
     for (const child of [renderWorkload(of), renderService(of), renderBootstrap(of)]) {
       assert.equal(child.metadata.ownerReferences?.length, 1);
     }

@@ -1,0 +1,201 @@
+import { buffer } from 'node:stream/consumers';
+import { messageOf } from '../../platform/fatal.ts';
+import type { Log } from '../../platform/log.ts';
+import type { Recovery } from '../metadata/recovery.ts';
+import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
+import type { RecordStore } from '../storage/records.ts';
+import { removeCovered, writeBase } from './base.ts';
+import { journalChange } from './journal-change.ts';
+import { checkpointName, type JournalObject, lastOf, newestEpoch, objectName, surveyJournal } from './names.ts';
+import { writePortable } from './portable.ts';
+import type { JournalChange } from './rows.ts';
+
+export type JournalSource = Pick<MetadataStore, 'changes' | 'manifestBytes' | 'blob'> &
+  Pick<Recovery, 'export' | 'lastSequence'>;
+
+export interface JournalParts {
+  readonly metadata: JournalSource;
+  readonly records: RecordStore;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** What one object may hold; memory is bounded by it. */
+const most = { changes: 500, bytes: 2 * 1024 * 1024 };
+/** The journal since the last checkpoint may grow to this (bytes), or to the size of that checkpoint where it is larger. */
+const SMALLEST_CHECKPOINT = 64 * 1024 * 1024;
+/** After a checkpoint failed, milliseconds. */
+const RETRY = 30_000;
+/** What an object counts at least, bytes: there shall not be a hundred thousand tiny ones. */
+const OBJECT_COST = 4096;
+
+/**
+ * Writes every change with what it brought into objects beside the blobs. It follows the change feed, so that pushes do not
+ * wait for it; what an object says is never changed afterwards.
+ */
+export class Journal {
+  #parts: JournalParts;
+  #epoch: number;
+  /** Changes up to this one are in the journal or its checkpoint. */
+  #sequence: number;
+  #objects: JournalObject[];
+  /** What the objects since the last checkpoint count, bytes. */
+  #bytes: number;
+  #checkpointSize = 0;
+  #checkpointing: Promise<void> | undefined;
+  /** Without one this epoch cannot be restored; not before this time. */
+  #owedAt: number | undefined;
+  /** When the oldest change was made that is not in the journal. */
+  #oldest: number | undefined;
+
+  /**
+   * Goes on where the journal ends. Where it does not reach back to the beginning, or knows changes that the metadata does not
+   * (any more), a new epoch begins with a checkpoint.
+   */
+  static async open(parts: JournalParts): Promise<Journal> {
+    const content = await surveyJournal(parts.records);
+    const newest = newestEpoch(content);
+    const known = lastOf(content, newest);
+    const last = await parts.metadata.lastSequence();
+    if (known > last) {
+      parts.log.warn(
+        { journal: known, metadata: last },
+        'the metadata lacks changes that the journal has: it went back',
+      );
+      return Journal.#begin(parts, newest + 1, last);
+    }
+    const objects = content.objects.filter(({ epoch }) => epoch === newest);
+    const checkpoint = content.checkpoints.filter(({ epoch }) => epoch === newest).at(-1);
+    const reachesBack = checkpoint !== undefined || objects[0]?.first === 1 || (newest === 0 && last === 0);
+    if (!reachesBack) return Journal.#begin(parts, newest + 1, last);
+    const journal = new Journal(parts, { epoch: Math.max(newest, 1), sequence: known, objects });
+    journal.#checkpointSize = checkpoint?.size ?? 0;
+    return journal;
+  }
+
+  static async #begin(parts: JournalParts, epoch: number, sequence: number): Promise<Journal> {
+    const journal = new Journal(parts, { epoch, sequence, objects: [] });
+    journal.#owe(0);
+    return journal;
+  }
+
+  private constructor(
+    parts: JournalParts,
+    { epoch, sequence, objects }: { epoch: number; sequence: number; objects: JournalObject[] },
+  ) {
+    this.#parts = parts;
+    this.#epoch = epoch;
+    this.#sequence = sequence;
+    this.#objects = objects;
+    this.#bytes = costOf(objects);
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Every change up to this one is safe here: history before it may be trimmed. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** Age of the oldest change that is not in the journal yet, seconds. */
+  lagSeconds(): number {
+    return this.#oldest === undefined ? 0 : Math.max(0, this.#parts.now() - this.#oldest) / 1000;
+  }
+
+  /** Writes all that was committed until now. Rejects where the record store fails; the next call tries again. */
+  async flush(): Promise<void> {
+    for (;;) {
+      const changes = await this.#parts.metadata.changes(this.#sequence, most.changes);
+      this.#oldest = changes[0]?.at;
+      if (changes.length > 0) await this.#write(await this.#rows(changes));
+      else await this.#noticeStepBack();
+      this.#checkpointWhereDue();
+      if (changes.length === 0) return;
+    }
+  }
+
+  /** Waits for a checkpoint that is under way. Never rejects. */
+  async settle(): Promise<void> {
+    await this.#checkpointing;
+  }
+
+  async #rows(changes: readonly ChangeRow[]): Promise<JournalChange[]> {
+    const rows: JournalChange[] = [];
+    let bytes = 0;
+    for (const change of changes) {
+      const row = await journalChange(this.#parts.metadata, change);
+      rows.push(row);
+      bytes += row.manifest?.bytes.byteLength ?? 0;
+      if (bytes >= most.bytes) break;
+    }
+    return rows;
+  }
+
+  async #write(rows: readonly JournalChange[]): Promise<void> {
+    const first = this.#sequence + 1;
+    const last = rows.at(-1)?.sequence ?? first;
+    const name = objectName(this.#epoch, first, last);
+    const head = { kind: 'journal', after: this.#sequence, sequence: last, takenAt: this.#parts.now() } as const;
+    const bytes = await buffer(writePortable(head, rows));
+    await this.#parts.records.put(name, bytes);
+    const object = { name, epoch: this.#epoch, first, last, size: bytes.byteLength };
+    this.#objects.push(object);
+    this.#bytes += costOf([object]);
+    this.#sequence = last;
+  }
+
+  /** A database that failed over may have lost its last commits, whose numbers are given out again. */
+  async #noticeStepBack(): Promise<void> {
+    const last = await this.#parts.metadata.lastSequence();
+    if (last >= this.#sequence || this.#checkpointing !== undefined) return;
+    this.#parts.log.warn(
+      { journal: this.#sequence, metadata: last },
+      'the metadata went back; a new checkpoint is taken',
+    );
+    this.#epoch += 1;
+    this.#sequence = last;
+    this.#objects = [];
+    this.#bytes = 0;
+    this.#owe(0);
+  }
+
+  #owe(milliseconds: number): void {
+    this.#owedAt = this.#parts.now() + milliseconds;
+  }
+
+  /** Beside the journal, which goes on meanwhile. */
+  #checkpointWhereDue(): void {
+    const owed = this.#owedAt !== undefined && this.#owedAt <= this.#parts.now();
+    const large = this.#owedAt === undefined && this.#bytes > Math.max(SMALLEST_CHECKPOINT, this.#checkpointSize);
+    if (!owed && !large) return;
+    this.#checkpointing ??= this.#checkpoint()
+      .catch((error: unknown) => {
+        this.#owe(RETRY);
+        this.#parts.log.warn({ reason: messageOf(error) }, 'a checkpoint of the metadata failed; tried again in 30 s');
+      })
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { records, metadata, log } = this.#parts;
+    const epoch = this.#epoch;
+    const name = (moment: { sequence: number }) => checkpointName(epoch, moment.sequence);
+    const { sequence, size } = await writeBase({ metadata, records, name });
+    if (epoch !== this.#epoch) return;
+    this.#owedAt = undefined;
+    this.#checkpointSize = size;
+    this.#objects = this.#objects.filter(({ last }) => last > sequence);
+    this.#bytes = costOf(this.#objects);
+    await removeCovered(records, { epoch, sequence });
+    log.info({ sequence, size }, 'checkpoint of the metadata taken');
+  }
+}
+
+function costOf(objects: readonly JournalObject[]): number {
+  return objects.reduce((sum, { size }) => sum + Math.max(size, OBJECT_COST), 0);
+}

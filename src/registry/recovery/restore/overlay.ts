@@ -1,0 +1,87 @@
+import type { Digest } from '../../../domain/oci/digest.ts';
+import type { JournalChange, NamedBlob } from '../rows.ts';
+import { factsOf } from './facts.ts';
+
+/** The last thing that happened to a tag since the base, and how often it changed. */
+export interface TagChange {
+  readonly set: boolean;
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
+  readonly steps: number;
+  readonly actor: string;
+  readonly at: number;
+  readonly origin?: string;
+}
+
+/** Where the last push of a manifest is told, or that it was deleted. `unknown` where its bytes were not to be had. */
+export type ManifestChange =
+  | { readonly state: 'put'; readonly epoch: number; readonly sequence: number }
+  | { readonly state: 'deleted' | 'unknown' };
+
+/** Names are joined by a character that none of them can have. */
+export function keyOf(repository: string, name: string): string {
+  return `${repository} ${name}`;
+}
+
+export function partsOf(key: string): [repository: string, name: string] {
+  const at = key.indexOf(' ');
+  return [key.slice(0, at), key.slice(at + 1)];
+}
+
+/**
+ * What the journal says that differs from the base, as it is in the end. Manifests' bytes stay in the journal: only their place
+ * is remembered.
+ */
+export class Overlay {
+  readonly repositories = new Set<string>();
+  readonly tags = new Map<string, TagChange>();
+  readonly manifests = new Map<string, ManifestChange>();
+  /** Whether a repository shows a blob. */
+  readonly visible = new Map<string, boolean>();
+  readonly blobs = new Map<Digest, NamedBlob>();
+  /** Blobs that manifests name and that their repository did not show when they were pushed. */
+  readonly unseen = new Set<string>();
+
+  apply(change: JournalChange, epoch: number): void {
+    this.repositories.add(change.repository);
+    if (change.kind === 'manifest-put') this.#putManifest(change, epoch);
+    else if (change.kind === 'manifest-deleted') this.#manifest(change, { state: 'deleted' });
+    else if (change.kind === 'blob-deleted') this.#hide(change);
+    else this.#tag(change, change.kind === 'tag-set');
+  }
+
+  /** A manifest that the journal put there, with bytes. */
+  hasManifest(repository: string, digest: Digest): boolean {
+    return this.manifests.get(keyOf(repository, digest))?.state === 'put';
+  }
+
+  #putManifest(change: JournalChange, epoch: number): void {
+    const { manifest, repository, sequence } = change;
+    this.#manifest(change, manifest === undefined ? { state: 'unknown' } : { state: 'put', epoch, sequence });
+    if (manifest === undefined) return;
+    for (const blob of manifest.blobs) {
+      this.blobs.set(blob.digest, blob);
+      this.visible.set(keyOf(repository, blob.digest), true);
+      this.unseen.delete(keyOf(repository, blob.digest));
+    }
+    const shown = new Set(manifest.blobs.map(({ digest }) => digest));
+    for (const { kind, digest } of factsOf(manifest.bytes, manifest.mediaType).edges)
+      if ((kind === 'config' || kind === 'layer') && !shown.has(digest)) this.unseen.add(keyOf(repository, digest));
+  }
+
+  #manifest({ repository, digest }: JournalChange, change: ManifestChange): void {
+    if (digest !== undefined) this.manifests.set(keyOf(repository, digest), change);
+  }
+
+  #tag({ repository, tag, digest, actor, at, origin }: JournalChange, set: boolean): void {
+    if (tag === undefined || digest === undefined) return;
+    const key = keyOf(repository, tag);
+    const steps = (this.tags.get(key)?.steps ?? 0) + 1;
+    this.tags.set(key, { set, repository, tag, digest, steps, actor, at, ...(origin !== undefined && { origin }) });
+  }
+
+  #hide({ repository, digest }: JournalChange): void {
+    if (digest !== undefined) this.visible.set(keyOf(repository, digest), false);
+  }
+}

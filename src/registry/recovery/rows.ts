@@ -1,0 +1,52 @@
+import type { Digest } from '../../domain/oci/digest.ts';
+import type { ExportedRow } from '../metadata/recovery.ts';
+import type { ChangeRow } from '../metadata/store.ts';
+
+/** What the first row of a file says it is. */
+export type FileKind = 'snapshot' | 'journal';
+
+/** A blob as a manifest's repository sees it. */
+export interface NamedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly key: string;
+}
+
+/** A change in a journal object. `manifest-put` carries what was put, as long as it is still there. */
+export interface JournalChange extends ChangeRow {
+  readonly row: 'change';
+  readonly manifest?: {
+    readonly mediaType: string;
+    readonly bytes: Uint8Array;
+    /** Config and layers that were visible in the repository then. */
+    readonly blobs: readonly NamedBlob[];
+  };
+}
+
+export type PortableRow = ExportedRow | JournalChange;
+
+/** Bytes of manifests are base64; everything else is JSON as it is. */
+export function lineOf(row: object): string {
+  return `${JSON.stringify(encoded(row))}\n`;
+}
+
+/** Throws SyntaxError. */
+export function rowOf(line: string): Record<string, unknown> {
+  const row = JSON.parse(line) as Record<string, unknown>;
+  decode(row);
+  if (typeof row.manifest === 'object' && row.manifest !== null) decode(row.manifest as Record<string, unknown>);
+  return row;
+}
+
+function encoded(row: object): object {
+  if ('bytes' in row) return { ...row, bytes: base64(row.bytes as Uint8Array) };
+  return 'manifest' in row ? { ...row, manifest: encoded(row.manifest as object) } : row;
+}
+
+function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}
+
+function decode(holder: Record<string, unknown>): void {
+  if (typeof holder.bytes === 'string') holder.bytes = Buffer.from(holder.bytes, 'base64');
+}

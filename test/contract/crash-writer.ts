@@ -25,7 +25,8 @@ async function push(repository: string, tag: string): Promise<void> {
   await blobs.begin(uploadId);
   await blobs.append(uploadId, chunks(data), { offset: 0 });
   const { key, size } = await blobs.finish(uploadId, target);
-  await metadata.addBlob({ repository, digest: target, size, key, uploadId, now: 1 });
+  const named = await metadata.addBlob({ repository, digest: target, size, key, uploadId, now: 1 });
+  if (named !== 'named') throw new Error(named);
   say('blob', repository, target);
   const bytes = Buffer.from(JSON.stringify({ layers: [target], tag }));
   const put = manifest({

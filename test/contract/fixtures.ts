@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Algorithm, type Digest, digestOf } from '../../src/domain/oci/digest.ts';
-import type { Actor, MetadataStore, NewEdge, NewManifest } from '../../src/registry/metadata/store.ts';
+import type { Actor, MetadataStore, NewBlob, NewEdge, NewManifest } from '../../src/registry/metadata/store.ts';
 import type { BlobStore } from '../../src/registry/storage/store.ts';
 
 export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
@@ -38,8 +39,15 @@ export function manifest(parts: Partial<NewManifest> & { repository: string; dig
 export async function addBlob(store: MetadataStore, repository: string, target: Digest, now = 1000): Promise<string> {
   const uploadId = randomUUID();
   const key = `sha256/00/${target.slice(7)}.${uploadId}`;
-  await store.addBlob({ repository, digest: target, size: 10, key, uploadId, now });
+  await nameBlob(store, { repository, digest: target, size: 10, key, uploadId, now });
   return key;
+}
+
+/** An upload that ends at once in these bytes. */
+export async function nameBlob(store: MetadataStore, blob: NewBlob): Promise<void> {
+  const { uploadId: id, repository, now: startedAt } = blob;
+  await store.createUpload({ id, repository, owner: 'tester', startedAt });
+  assert.equal(await store.addBlob(blob), 'named');
 }
 
 /** Cuts bytes into chunks as a network would. */

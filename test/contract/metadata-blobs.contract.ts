@@ -1,9 +1,13 @@
 /** What every MetadataStore promises about blobs: visibility, sharing, leases, damage. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import type { MetadataStore } from '../../src/registry/metadata/store.ts';
-import { addBlob, by, digest, layer, manifest } from './fixtures.ts';
+import { addBlob, by, digest, layer, manifest, nameBlob } from './fixtures.ts';
 import type { MetadataFixture, OpenMetadata } from './metadata.contract.ts';
+
+/** Longer than any store makes removed bytes wait for readers, milliseconds. */
+export const LONG = 24 * 3_600_000;
 
 export function metadataBlobContract(name: string, open: OpenMetadata): void {
   describe(`${name} as metadata store: blobs`, () => {
@@ -27,16 +31,36 @@ export function metadataBlobContract(name: string, open: OpenMetadata): void {
       assert.deepEqual(await store.repositoriesWithBlob(target, 9), [repository]);
     });
 
-    it('pushed again are served from the fresh bytes everywhere, and the old ones are surplus', async () => {
+    it('pushed again are served from the fresh bytes everywhere, and the old ones become a removal', async () => {
       const [one, two, target] = [fresh(), fresh(), freshDigest()];
       const key = await addBlob(store, one, target);
-      const again = { repository: two, digest: target, size: 10, key: 'other', uploadId: 'u', now: 5 };
+      const again = {
+        repository: two,
+        digest: target,
+        size: 10,
+        key: `other ${target}`,
+        uploadId: randomUUID(),
+        now: 5,
+      };
       assert.equal((await store.blob(one, target))?.key, key);
-      assert.deepEqual(await store.addBlob(again), { surplusKey: key });
-      assert.equal((await store.blob(one, target))?.key, 'other');
-      assert.equal((await store.blob(two, target))?.key, 'other');
-      assert.deepEqual(await store.addBlob(again), {});
+      await nameBlob(store, again);
+      assert.equal((await store.blob(one, target))?.key, again.key);
+      assert.equal((await store.blob(two, target))?.key, again.key);
+      const due = await store.dueRemovals(5 + LONG, 1000);
+      assert.deepEqual(
+        due.filter((removal) => [key, again.key].includes(removal.key)),
+        [{ key, size: 10 }],
+      );
       assert.deepEqual(await store.repositoriesWithBlob(target, 1), [one]);
+    });
+
+    it('of an upload that was given up are not named', async () => {
+      const [repository, target] = [fresh(), freshDigest()];
+      const blob = { repository, digest: target, size: 10, key: `late ${target}`, uploadId: randomUUID(), now: 5 };
+      assert.equal(await store.addBlob(blob), 'unknown-upload');
+      assert.equal(await store.blob(repository, target), undefined);
+      assert.equal(await store.repositoryExists(repository), false);
+      assert.deepEqual(await store.unaccounted([blob]), [blob.key]);
     });
 
     it('are gone at once where they are deleted, and stay where they are shared', async () => {
@@ -93,7 +117,8 @@ export function metadataBlobContract(name: string, open: OpenMetadata): void {
       assert.equal((await reclaimable()) - before, 0);
       await store.deleteManifest(repository, digest(2), by(3));
       assert.equal((await reclaimable()) - before, 10);
-      await store.renewLease([target, freshDigest()], 10_000_000);
+      assert.equal(await store.renewLease([target], 10_000_000), true);
+      assert.equal(await store.renewLease([target, freshDigest()], 10_000_000), false);
       assert.ok(await store.blob(repository, target));
     });
 
@@ -110,9 +135,16 @@ export function metadataBlobContract(name: string, open: OpenMetadata): void {
       assert.deepEqual(await store.repositoriesWithBlob(target, 9), []);
       const put = manifest({ repository: one, digest: digest(7), edges: [layer(target)] });
       assert.deepEqual(await store.putManifest(put), { outcome: 'missing', digests: [target] });
-      const fresher = { repository: one, digest: target, size: 10, key: 'healthy', uploadId: 'u', now: 9 };
-      assert.deepEqual(await store.addBlob(fresher), { surplusKey: key });
-      assert.equal((await store.blob(two, target))?.key, 'healthy');
+      const healthy = `healthy ${target}`;
+      await nameBlob(store, {
+        repository: one,
+        digest: target,
+        size: 10,
+        key: healthy,
+        uploadId: randomUUID(),
+        now: 9,
+      });
+      assert.equal((await store.blob(two, target))?.key, healthy);
       assert.equal((await store.putManifest(put)).outcome, 'stored');
     });
 

@@ -1,5 +1,6 @@
 /** Random interleavings of writes against a small model that is obviously right; the history is printed when they disagree. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Digest } from '../../src/domain/oci/digest.ts';
@@ -42,7 +43,7 @@ class Model {
       case 'push-blob':
         this.blobs.add(`${step.repository} ${step.blob}`);
         this.stored.add(step.blob);
-        return {};
+        return 'named';
       case 'mount':
         if (!this.blobs.has(`${step.from} ${step.blob}`)) return false;
         this.blobs.add(`${step.repository} ${step.blob}`);
@@ -159,7 +160,7 @@ function conditionsOf(wanted: string) {
   return wanted === 'none' ? {} : { conditions: { [wanted]: true } };
 }
 
-function run(store: MetadataStore, step: Step, now: number): Promise<unknown> {
+function run(store: MetadataStore, step: Step, { now, uploadId }: { now: number; uploadId: string }): Promise<unknown> {
   const { repository: where } = step;
   switch (step.do) {
     case 'push-blob':
@@ -167,8 +168,8 @@ function run(store: MetadataStore, step: Step, now: number): Promise<unknown> {
         repository: where,
         digest: step.blob,
         size: 10,
-        key: `k ${step.blob}`,
-        uploadId: 'u',
+        key: `k ${uploadId}`,
+        uploadId,
         now,
       });
     case 'mount':
@@ -187,6 +188,12 @@ function run(store: MetadataStore, step: Step, now: number): Promise<unknown> {
   }
 }
 
+async function beginUpload(store: MetadataStore): Promise<string> {
+  const id = randomUUID();
+  await store.createUpload({ id, repository: 'm/a', owner: 'tester', startedAt: 1 });
+  return id;
+}
+
 /** Steps that are issued together are committed in the order of the calls, one after the other as far as anybody can see. */
 export function metadataModelContract(name: string, open: OpenMetadata, runs: number): void {
   test(`${name} agrees with the model after any interleaving of writes`, async () => {
@@ -198,7 +205,10 @@ export function metadataModelContract(name: string, open: OpenMetadata, runs: nu
       let now = 1000;
       try {
         for (const burst of history) {
-          const results = await Promise.all(burst.map((one) => run(store, one, now++)));
+          const uploads = await Promise.all(burst.map(() => beginUpload(store)));
+          const results = await Promise.all(
+            burst.map((one, at) => run(store, one, { now: now++, uploadId: uploads[at] ?? '' })),
+          );
           burst.forEach((one, at) => {
             done.push(`${JSON.stringify(one)} → ${JSON.stringify(results[at])}`);
             assert.deepEqual(results[at], model.apply(one), `answers differ:\n${done.join('\n')}`);

@@ -2,8 +2,10 @@ import { openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
 import { temporaryFolder } from './fixtures.ts';
 import { type MetadataFixture, metadataContract } from './metadata.contract.ts';
 import { metadataBlobContract } from './metadata-blobs.contract.ts';
+import { metadataJobContract } from './metadata-jobs.contract.ts';
 import { metadataListContract } from './metadata-lists.contract.ts';
 import { metadataModelContract } from './metadata-model.contract.ts';
+import { metadataReclaimContract } from './metadata-reclaim.contract.ts';
 
 function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
   return async () => {
@@ -19,6 +21,8 @@ function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
 metadataContract('SQLite', open('serve'));
 metadataBlobContract('SQLite', open('serve'));
 metadataListContract('SQLite', open('serve'));
+metadataReclaimContract('SQLite', open('serve'));
+metadataJobContract('SQLite', open('serve'));
 metadataContract('SQLite in process', open('offline'));
 metadataModelContract('SQLite', open('serve'), 15);
 metadataModelContract('SQLite in process', open('offline'), 40);

@@ -171,16 +171,55 @@ export function metadataContract(name: string, open: OpenMetadata): void {
         );
         assert.deepEqual(await store.staleUploads(5, 9), []);
         await store.deleteUpload(one);
-        await store.addBlob({
+        const named = {
           repository: row.repository,
           digest: digest(0xc1),
           size: 1,
-          key: 'k',
+          key: `k ${two}`,
           uploadId: two,
           now: 9,
-        });
+        };
+        assert.equal(await store.addBlob(named), 'named');
+        assert.equal(await store.addBlob(named), 'unknown-upload');
         assert.equal(await store.upload(one), undefined);
         assert.equal(await store.upload(two), undefined);
+      });
+    });
+
+    describe('an upload', () => {
+      const at = 1_000_000;
+      const begun = async () => {
+        const id = randomUUID();
+        await store.createUpload({ id, repository: fresh(), owner: 'ann', startedAt: at });
+        return id;
+      };
+
+      it('is held by one, who may go on holding it', async () => {
+        const id = await begun();
+        assert.equal(await store.holdUpload({ id, holder: 'a', now: at, until: at + 10 }), true);
+        assert.equal(await store.holdUpload({ id, holder: 'b', now: at + 9, until: at + 99 }), false);
+        assert.equal(await store.holdUpload({ id, holder: 'a', now: at + 9, until: at + 20 }), true);
+        assert.equal(await store.holdUpload({ id, holder: 'b', now: at + 19, until: at + 99 }), false);
+        assert.equal(await store.holdUpload({ id: randomUUID(), holder: 'b', now: at, until: at + 99 }), false);
+      });
+
+      it('is free once it is let go by its holder, or the time is over', async () => {
+        const id = await begun();
+        assert.equal(await store.holdUpload({ id, holder: 'a', now: at, until: at + 10 }), true);
+        await store.releaseUpload({ id, holder: 'b' });
+        assert.equal(await store.holdUpload({ id, holder: 'b', now: at + 1, until: at + 10 }), false);
+        await store.releaseUpload({ id, holder: 'a' });
+        assert.equal(await store.holdUpload({ id, holder: 'b', now: at + 1, until: at + 10 }), true);
+        assert.equal(await store.holdUpload({ id, holder: 'a', now: at + 10, until: at + 20 }), true);
+      });
+
+      it('has one winner when two want it at once', async () => {
+        const id = await begun();
+        const holders = ['a', 'b', 'c', 'd', 'e', 'f'];
+        const results = await Promise.all(
+          holders.map((holder) => store.holdUpload({ id, holder, now: at, until: at + 10 })),
+        );
+        assert.equal(results.filter((held) => held).length, 1);
       });
     });
 

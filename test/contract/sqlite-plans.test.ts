@@ -8,6 +8,7 @@ import * as blobs from '../../src/registry/metadata/sqlite/reads/blobs.ts';
 import * as manifests from '../../src/registry/metadata/sqlite/reads/manifests.ts';
 import * as names from '../../src/registry/metadata/sqlite/reads/names.ts';
 import * as progress from '../../src/registry/metadata/sqlite/reads/progress.ts';
+import * as reclaim from '../../src/registry/metadata/sqlite/reads/reclaim.ts';
 import { operations } from '../../src/registry/metadata/sqlite/writes/operations.ts';
 import { by, digest, layer, manifest, temporaryFolder } from './fixtures.ts';
 
@@ -49,16 +50,41 @@ function readAll(connection: Connection): void {
   progress.staleUploads(connection, 1, 1);
   progress.changes(connection, 0, 1);
   progress.statistics(connection);
+  reclaim.dueRemovals(connection, 1, 1);
+  reclaim.unaccounted(connection, [{ key: 'k', uploadId: 'u' }]);
+  reclaim.accountsSince(connection);
+  reclaim.quarantined(connection, { limit: 1 });
+  reclaim.hasDueJob(connection, ['a', 'b'], 1);
+  reclaim.jobs(connection, 1);
+}
+
+function reclaimAll(connection: Connection): void {
+  const [before, now, limit, delay] = [1, 2, 3, 4];
+  operations.condemnBlobs(connection, { before, now, limit });
+  operations.dropCondemned(connection, { condemnedBefore: now, before, now, limit, delay });
+  operations.addRemovals(connection, { removals: [{ key: 'x', size: 1, createdAt: 0, now }], delay });
+  operations.forgetRemovals(connection, { keys: ['x'] });
+  operations.releaseBlob(connection, { digest: digest(1), key: 'k' });
+  operations.trimHistory(connection, { before, upTo: 1, limit });
+  operations.enqueueJob(connection, { kind: 'a', key: 'k', payload: '{}', runAt: 1, now });
+  const job = operations.claimJob(connection, { kinds: ['a'], worker: 'w', now, leaseUntil: 9 });
+  const held = { id: job?.id ?? -1, worker: 'w' };
+  operations.renewJob(connection, { ...held, leaseUntil: 10 });
+  operations.finishJob(connection, { ...held, again: { runAt: 1, payload: '{}' } });
+  operations.finishJob(connection, held);
 }
 
 function writeAll(connection: Connection): void {
   const [repository, blob, some] = ['r', digest(1), digest(2)];
-  const added = { repository, digest: blob, size: 1, key: 'k', uploadId: 'u', now: 1 };
+  const added = { repository, digest: blob, size: 1, key: 'k', uploadId: 'u', now: 1, delay: 0 };
   operations.createUpload(connection, { id: 'u', repository, owner: 'o', startedAt: 1 });
   operations.addBlob(connection, added);
   operations.renewLease(connection, { digests: [blob], now: 1e9 });
   operations.quarantineBlob(connection, { digest: blob, key: 'k', why: 'test', now: 1 });
-  operations.addBlob(connection, { ...added, key: 'k2' });
+  operations.createUpload(connection, { id: 'v', repository, owner: 'o', startedAt: 1 });
+  operations.holdUpload(connection, { id: 'v', holder: 'h', now: 1, until: 2 });
+  operations.releaseUpload(connection, { id: 'v', holder: 'h' });
+  operations.addBlob(connection, { ...added, key: 'k2', uploadId: 'v' });
   operations.mountBlob(connection, { repository: 's', from: repository, digest: blob, now: 1 });
   const put = manifest({ repository, digest: some, edges: [layer(blob)], tags: ['t', 'v'] });
   operations.putManifest(connection, put);
@@ -77,6 +103,7 @@ test('no statement scans a table or sorts', async () => {
   migrate(plain);
   const recorder = new Recorder(plain.db);
   writeAll(recorder);
+  reclaimAll(recorder);
   readAll(recorder);
   assert.ok(recorder.statements.size > 40, `${recorder.statements.size} statements`);
   for (const sql of recorder.statements) {
@@ -84,7 +111,11 @@ test('no statement scans a table or sorts', async () => {
       .prepare(`EXPLAIN QUERY PLAN ${sql}`)
       .all()
       .map(({ detail }) => String(detail));
-    const slow = plan.filter((step) => /SCAN|TEMP B-TREE/.test(step) && !/^SCAN (statistics|CONSTANT ROW)/.test(step));
+    const slow = plan.filter(
+      (step) =>
+        /SCAN|TEMP B-TREE/.test(step) &&
+        !/^SCAN (statistics|accounting|CONSTANT ROW|json_each|\(subquery-1\))/.test(step),
+    );
     assert.deepEqual(slow, [], `${sql}\n${plan.join('\n')}`);
   }
   plain.close();

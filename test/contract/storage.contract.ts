@@ -302,6 +302,17 @@ export function storageContract(name: string, open: OpenStorage): void {
         await reader?.close();
       });
 
+      it('tells of every key which upload and which digest it came from', async () => {
+        const id = await begin();
+        await blobs.append(id, chunks(data), { offset: 0 });
+        const wanted = digestOfBytes(data, 'sha512');
+        const { key } = await blobs.finish(id, wanted);
+        const listed = (await Array.fromAsync(blobs.list())).find((entry) => entry.key === key);
+        assert.deepEqual([listed?.uploadId, listed?.size], [id, data.length]);
+        assert.ok(Math.abs((listed?.modifiedAt ?? 0) - Date.now()) < 60_000);
+        assert.equal(await blobs.digestOf(key), wanted);
+      });
+
       it('refuses keys that are none', async () => {
         for (const key of ['../metadata.db', 'sha256/ab/x', '/etc/passwd', ''])
           await assert.rejects(blobs.open(key), RangeError);

@@ -41,7 +41,7 @@ export async function getBlob(rooms: Rooms, exchange: Exchange, target: Target):
 async function vouch(rooms: Rooms, target: Target, row: BlobRow): Promise<void> {
   const reader = await openWhole(rooms, target, row);
   await reader.close();
-  await rooms.metadata.renewLease([row.digest], rooms.now());
+  if (!(await rooms.metadata.renewLease([row.digest], rooms.now()))) throw unknownBlob(target);
 }
 
 /** `DELETE /v2/<name>/blobs/<digest>`: hidden in this repository at once; the bytes go when nothing refers to them. */
@@ -98,14 +98,13 @@ async function sendBytes(
 async function openWhole(rooms: Rooms, target: Target, row: BlobRow): Promise<BlobReader> {
   const reader = await rooms.blobs.open(row.key);
   if (reader !== undefined && reader.size === row.size) return reader;
-  const present = await rooms.metadata.blob(target.repository, target.digest);
-  if (present !== undefined && present.key !== row.key) {
-    // Pushed again since the row was read: its bytes are under another key now.
-    await reader?.close();
-    return openWhole(rooms, target, present);
-  }
-  const why = reader === undefined ? 'missing' : `${reader.size} bytes long instead of ${row.size}`;
   await reader?.close();
+  const present = await rooms.metadata.blob(target.repository, target.digest);
+  // Reclaimed or deleted since the row was read.
+  if (present === undefined) throw unknownBlob(target);
+  // Pushed again since the row was read: its bytes are under another key now.
+  if (present.key !== row.key) return openWhole(rooms, target, present);
+  const why = reader === undefined ? 'missing' : `${reader.size} bytes long instead of ${row.size}`;
   rooms.log.error({ digest: row.digest, key: row.key }, `stored blob is ${why}; quarantined, push it again to heal`);
   await rooms.metadata.quarantineBlob(row.digest, row.key, why, rooms.now());
   throw new Refusal('BLOB_UNKNOWN', 'the stored bytes were damaged and are out of service; push the blob again');

@@ -157,12 +157,13 @@ function chunkOffset(request: IncomingMessage, present: number, { response }: Ex
 async function store(rooms: Rooms, session: Session, digest: Digest): Promise<void> {
   const { key, size } = await finishBytes(rooms, session, digest);
   const { repository, id: uploadId } = session;
-  const added = await nameBytes(rooms, { repository, digest, size, key, uploadId, now: rooms.now() });
-  if (added.surplusKey !== undefined) await rooms.blobs.remove(added.surplusKey);
+  const named = await nameBytes(rooms, { repository, digest, size, key, uploadId, now: rooms.now() });
+  // Given up meanwhile: the bytes are an orphan, and the sweep takes them.
+  if (named === 'unknown-upload') throw unknownUpload();
 }
 
 /** On a full disk nothing was committed, for certain, so the bytes go again; after any other failure they may be named. */
-async function nameBytes({ metadata, blobs }: Rooms, blob: NewBlob): Promise<{ surplusKey?: string }> {
+async function nameBytes({ metadata, blobs }: Rooms, blob: NewBlob): Promise<'named' | 'unknown-upload'> {
   try {
     return await metadata.addBlob(blob);
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Millis } from './store.ts';
+import type { Awaitable, Millis } from './store.ts';
 
 /**
  * Durable work. A job is one row for each (kind, key); whoever claims it holds it until its lease ends, and only the holder
@@ -22,6 +22,8 @@ export interface JobQueue {
     worker: string;
     again?: { runAt: Millis; payload: string; error?: string };
   }): Promise<boolean>;
+  /** What there is to do, in order of time, at most `limit`: for people. */
+  jobs(limit: number): Awaitable<JobState[]>;
 }
 
 export interface NewJob {
@@ -39,6 +41,16 @@ export interface Job {
   readonly key: string;
   readonly payload: string;
   /** Claims so far that did not end in `finishJob`, this one included. */
+  readonly attempts: number;
+  readonly lastError?: string;
+}
+
+export interface JobState {
+  readonly kind: string;
+  readonly key: string;
+  readonly runAt: Millis;
+  /** Until when somebody holds it; a time that has passed means that the holder died. */
+  readonly heldUntil?: Millis;
   readonly attempts: number;
   readonly lastError?: string;
 }

@@ -26,10 +26,17 @@ export interface Reclaiming {
    * (an upload ends in the transaction that names its bytes, so that there is no moment in between).
    */
   unaccounted(keys: readonly { key: string; uploadId: string }[]): Awaitable<string[]>;
-  /** Makes keys that nothing accounts for removals, so that kept snapshots are respected. */
+  /**
+   * Since when this database accounts for the bytes beside it: when it was made, or 0 once an import has filled it. Bytes that
+   * are older are not its to judge: it may be new because the one that knew them was lost.
+   */
+  accountsSince(): Awaitable<Millis>;
+  /** Makes keys that nothing accounts for removals, so that kept snapshots are respected. A key that a blob names is left out. */
   addRemovals(removals: readonly NewRemoval[]): Promise<void>;
   /** Blobs out of service, in digest order after `last`, at most `limit`. */
   quarantined(page: { last?: Digest; limit: number }): Awaitable<QuarantinedBlob[]>;
+  /** Puts quarantined bytes that turned out to be right back into service; false where the row names another key by now. */
+  releaseBlob(digest: Digest, key: string): Promise<boolean>;
   /** Drops change rows and tombstones older than `before` that everybody who follows has read (`upTo`). */
   trimHistory(work: { before: Millis; upTo: number; limit: number }): Promise<number>;
 }

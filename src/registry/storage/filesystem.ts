@@ -11,7 +11,7 @@ import { Buffers, FileReader } from './filesystem/reader.ts';
 import type { Session } from './filesystem/session.ts';
 import { Sessions } from './filesystem/sessions.ts';
 import { Space } from './filesystem/space.ts';
-import type { AppendOptions, BlobReader, BlobStore, StoredBlob } from './store.ts';
+import type { AppendOptions, BlobReader, BlobStore, StoredBlob, StoredKey } from './store.ts';
 
 export interface FilesystemOptions {
   /** The data directory; `uploads` and `blobs` are made in it. */
@@ -27,6 +27,7 @@ const rehashing = 'rehashing';
 
 /** Bytes in files of one data directory. What `finish` returned survives a power cut. */
 export class FilesystemStore implements BlobStore {
+  readonly shared = false;
   #layout: Layout;
   #sessions: Sessions;
   #space: Space;
@@ -92,14 +93,23 @@ export class FilesystemStore implements BlobStore {
     return file === undefined ? undefined : new FileReader(file, this.#files, this.#buffers);
   }
 
+  content(key: string): Uint8Array | undefined {
+    return this.#files.content(key);
+  }
+
   async remove(key: string): Promise<void> {
     const path = this.#layout.blob(key);
     await this.#named(`removing ${key}`, () => rm(path, { force: true }));
     this.#files.forget(key);
   }
 
-  async *list(): AsyncIterable<{ key: string; size: number; modifiedAt: number }> {
-    for await (const { name, size, modifiedAt } of this.#layout.keys()) yield { key: name, size, modifiedAt };
+  async *list(): AsyncIterable<StoredKey> {
+    for await (const { name, size, modifiedAt } of this.#layout.keys())
+      yield { key: name, uploadId: this.#layout.uploadIdOf(name), size, modifiedAt };
+  }
+
+  async digestOf(key: string): Promise<Digest | undefined> {
+    return this.#layout.digestOf(key);
   }
 
   async *uploads(): AsyncIterable<{ id: string; size: number; modifiedAt: number }> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
 import { type Connection, openForReading, openForWriting } from './connection.ts';
-import { closed, storeError } from './faults.ts';
+import { closed, faultOf, storeError } from './faults.ts';
 import { InlineWriter } from './inline-writer.ts';
 import { lockDirectory } from './lock.ts';
 import { migrate, SCHEMA_VERSION, schemaVersion } from './migrations.ts';
@@ -9,6 +9,7 @@ import { checkHeader, checkPages } from './soundness.ts';
 import { SqliteStore } from './store.ts';
 import { ThreadWriter } from './thread-writer.ts';
 import type { Writer } from './writer.ts';
+import { freeJobs } from './writes/jobs.ts';
 
 /** Bytes held back for deletes on a full disk. SQLite's log is checkpointed at 4 MiB, so this covers a whole round of it. */
 const RESERVE_BYTES = 8 * 1024 * 1024;
@@ -25,6 +26,11 @@ export interface OpenSqliteOptions {
   readonly onDeath: (error: StoreError) => void;
   /** Bytes held back for deletes. */
   readonly reserveBytes?: number;
+  /**
+   * For how long bytes stay after their last name is gone, milliseconds: for readers who have just looked the key up, and URLs
+   * that were given out. None on a file system, where an open file outlives its name.
+   */
+  readonly removalDelay?: number;
 }
 
 /** File of the database in a data directory. */
@@ -41,7 +47,8 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<SqliteStor
     prepare(path);
     const reader = openForReading(path);
     const writer = await openWriter(path, options);
-    return new SqliteStore({ path, reader, writer, exclusive: true, release: () => lock.release() });
+    const { removalDelay = 0 } = options;
+    return new SqliteStore({ path, reader, writer, removalDelay, exclusive: true, release: () => lock.release() });
   } catch (error) {
     lock.release();
     throw storeError(error);
@@ -54,8 +61,18 @@ function prepare(path: string): void {
   try {
     checkPages(connection, path, size);
     migrate(connection);
+    freeDeadJobs(connection);
   } finally {
     connection.close();
+  }
+}
+
+/** The directory is locked, so that whoever held a job is dead. On a full disk the lease has to run out instead. */
+function freeDeadJobs(connection: Connection): void {
+  try {
+    freeJobs(connection);
+  } catch (error) {
+    if (faultOf(error).kind !== 'full') throw error;
   }
 }
 
@@ -71,7 +88,14 @@ function openReadOnly(path: string): SqliteStore {
       throw new StoreError('io', `there is no metadata at ${path}; is that the data directory?`);
     const reader = openForReading(path);
     requireCurrent(reader);
-    return new SqliteStore({ path, reader, writer: noWriter, exclusive: false, release: () => undefined });
+    return new SqliteStore({
+      path,
+      reader,
+      writer: noWriter,
+      removalDelay: 0,
+      exclusive: false,
+      release: () => undefined,
+    });
   } catch (error) {
     throw storeError(error);
   }

@@ -1,3 +1,4 @@
+import type { Digest } from '../../../domain/oci/digest.ts';
 import type { BlobRow, ManifestRow, ManifestWithBytes } from '../store.ts';
 
 /** Bytes the cache may hold, its own bookkeeping included. */
@@ -58,6 +59,15 @@ export class ReadCache {
     if (this.#epochs.size >= MOST_EPOCHS) this.clear();
     this.#epoch += 1;
     this.#epochs.set(repository, this.#epoch);
+  }
+
+  /** These blobs have other bytes now, or none: whatever repository remembers them. */
+  forgetBlobs(digests: ReadonlySet<Digest>): void {
+    for (const [key, { value, bytes }] of this.#entries) {
+      if (!('key' in value) || !digests.has(value.digest)) continue;
+      this.#entries.delete(key);
+      this.#bytes -= bytes;
+    }
   }
 
   /** Something was written that concerns every repository. */

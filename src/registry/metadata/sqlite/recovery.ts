@@ -23,4 +23,5 @@ export async function importInto(writer: Writer, rows: AsyncIterable<ExportedRow
   await flush();
   let last: Digest | undefined | '' = '';
   while (last !== undefined) last = await writer.execute('reviewImported', { last, limit: most.rows });
+  await writer.execute('accountForAll', {});
 }

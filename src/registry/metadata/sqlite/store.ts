@@ -1,5 +1,7 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
-import type { ExportedRow, Recovery, SnapshotRow } from '../recovery.ts';
+import type { NewJob } from '../job-queue.ts';
+import type { NewRemoval } from '../reclaiming.ts';
+import type { ExportedRow, SnapshotRow } from '../recovery.ts';
 import type {
   Actor,
   BlobRow,
@@ -20,24 +22,37 @@ import * as blobReads from './reads/blobs.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
 import * as progressReads from './reads/progress.ts';
+import * as reclaimReads from './reads/reclaim.ts';
 import { importInto } from './recovery.ts';
 import { exportRows } from './recovery-export.ts';
 import * as recoveryReads from './recovery-reads.ts';
 import type { Writer } from './writer.ts';
 
+export interface SqliteParts {
+  readonly path: string;
+  readonly reader: Connection;
+  readonly writer: Writer;
+  /** For how long bytes stay after their last name is gone, milliseconds. */
+  readonly removalDelay: number;
+  /** Every write comes through this store, so that rows may be remembered between reads. */
+  readonly exclusive: boolean;
+  release(): void;
+}
+
 /**
  * The embedded store. Reads run on the calling thread through one read-only connection (microseconds, and they see every
  * commit at once); writes go to the writer.
  */
-export class SqliteStore implements MetadataStore, Recovery {
+export class SqliteStore implements MetadataStore {
   #reader: Connection;
   #writer: Writer;
   #release: () => void;
   #path: string;
+  #removalDelay: number;
   #cache: ReadCache | undefined;
 
-  /** `exclusive`: every write comes through this store, so that rows may be remembered between reads. */
-  constructor(parts: { path: string; reader: Connection; writer: Writer; exclusive: boolean; release: () => void }) {
+  constructor(parts: SqliteParts) {
+    this.#removalDelay = parts.removalDelay;
     this.#path = parts.path;
     this.#cache = parts.exclusive ? new ReadCache() : undefined;
     this.#reader = parts.reader;
@@ -101,21 +116,29 @@ export class SqliteStore implements MetadataStore, Recovery {
   createUpload(row: UploadRow) {
     return this.#writer.execute('createUpload', row);
   }
-  deleteUpload(id: string) {
-    return this.#writer.execute('deleteUpload', { id });
+  async deleteUpload(id: string) {
+    await this.#writer.execute('deleteUpload', { id });
+  }
+  holdUpload(hold: { id: string; holder: string; now: Millis; until: Millis }) {
+    return this.#writer.execute('holdUpload', hold);
+  }
+  releaseUpload(hold: { id: string; holder: string }) {
+    return this.#writer.execute('releaseUpload', hold);
   }
   async addBlob(blob: NewBlob) {
-    const added = await this.#writing(blob.repository, this.#writer.execute('addBlob', blob));
+    const added = this.#writer.execute('addBlob', { ...blob, delay: this.#removalDelay });
+    const outcome = await this.#writing(blob.repository, added);
     // Other repositories remember the key whose bytes are about to go.
-    if (added.surplusKey !== undefined) this.#cache?.clear();
-    return added;
+    if (outcome === 'replaced') this.#cache?.forgetBlobs(new Set([blob.digest]));
+    return outcome === 'replaced' ? 'named' : outcome;
   }
   mountBlob(mount: { repository: string; from: string; digest: Digest; now: Millis }) {
     return this.#writing(mount.repository, this.#writer.execute('mountBlob', mount));
   }
   async renewLease(digests: readonly Digest[], now: Millis) {
     const due = this.#read((reader) => blobReads.leasesToRenew(reader, digests, now));
-    if (due.length > 0) await this.#writer.execute('renewLease', { digests: due, now });
+    if (due === undefined) return false;
+    return due.length === 0 || this.#writer.execute('renewLease', { digests: due, now });
   }
   deleteBlob(repository: string, digest: Digest, now: Millis) {
     return this.#writing(repository, this.#writer.execute('deleteBlob', { repository, digest, now }));
@@ -153,6 +176,56 @@ export class SqliteStore implements MetadataStore, Recovery {
   }
   lastSequence() {
     return this.#read(recoveryReads.lastSequence);
+  }
+
+  condemnBlobs(work: { before: Millis; now: Millis; limit: number }) {
+    return this.#writer.execute('condemnBlobs', work);
+  }
+  async dropCondemned(work: { condemnedBefore: Millis; before: Millis; now: Millis; limit: number }) {
+    const dropped = await this.#writer.execute('dropCondemned', { ...work, delay: this.#removalDelay });
+    if (dropped.length > 0) this.#cache?.forgetBlobs(new Set(dropped.map(({ digest }) => digest)));
+    return dropped;
+  }
+  dueRemovals(now: Millis, limit: number) {
+    return this.#read((reader) => reclaimReads.dueRemovals(reader, now, limit));
+  }
+  async forgetRemovals(keys: readonly string[]) {
+    if (keys.length > 0) await this.#writer.execute('forgetRemovals', { keys });
+  }
+  unaccounted(keys: readonly { key: string; uploadId: string }[]) {
+    return this.#read((reader) => reclaimReads.unaccounted(reader, keys));
+  }
+  accountsSince() {
+    return this.#read((reader) => reclaimReads.accountsSince(reader));
+  }
+  async addRemovals(removals: readonly NewRemoval[]) {
+    if (removals.length > 0) await this.#writer.execute('addRemovals', { removals, delay: this.#removalDelay });
+  }
+  quarantined(page: { last?: Digest; limit: number }) {
+    return this.#read((reader) => reclaimReads.quarantined(reader, page));
+  }
+  releaseBlob(digest: Digest, key: string) {
+    return this.#writer.execute('releaseBlob', { digest, key });
+  }
+  trimHistory(work: { before: Millis; upTo: number; limit: number }) {
+    return this.#writer.execute('trimHistory', work);
+  }
+
+  enqueueJob(job: NewJob) {
+    return this.#writer.execute('enqueueJob', job);
+  }
+  async claimJob(claim: { kinds: readonly string[]; worker: string; now: Millis; leaseUntil: Millis }) {
+    if (!this.#read((reader) => reclaimReads.hasDueJob(reader, claim.kinds, claim.now))) return undefined;
+    return this.#writer.execute('claimJob', claim);
+  }
+  renewJob(held: { id: number; worker: string; leaseUntil: Millis; payload?: string }) {
+    return this.#writer.execute('renewJob', held);
+  }
+  finishJob(held: { id: number; worker: string; again?: { runAt: Millis; payload: string; error?: string } }) {
+    return this.#writer.execute('finishJob', held);
+  }
+  jobs(limit: number) {
+    return this.#read((reader) => reclaimReads.jobs(reader, limit));
   }
 
   /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */

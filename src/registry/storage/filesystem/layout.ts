@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { algorithmOf, type Digest, hexOf } from '../../../domain/oci/digest.ts';
+import { algorithmOf, type Digest, hexOf, isDigest } from '../../../domain/oci/digest.ts';
 
 const UPLOAD_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const NAME = '(?:[0-9a-f]{64}|[0-9a-f]{128})\\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
@@ -51,6 +51,19 @@ export class Layout {
   blob(key: string): string {
     if (!KEY.test(key)) throw new RangeError(`storage key ${JSON.stringify(key)} is not well-formed`);
     return join(this.blobs, key);
+  }
+
+  /** The upload that made a key of ours. */
+  uploadIdOf(key: string): string {
+    return key.slice(key.lastIndexOf('.') + 1);
+  }
+
+  /** The digest that a key of ours names; undefined for any other. */
+  digestOf(key: string): Digest | undefined {
+    if (!KEY.test(key)) return undefined;
+    const [algorithm, , name = ''] = key.split('/');
+    const text = `${algorithm}:${name.slice(0, name.lastIndexOf('.'))}`;
+    return isDigest(text) ? text : undefined;
   }
 
   /** Makes a folder and those above it, up to the data directory, each durably named in its parent. */

@@ -27,9 +27,18 @@ export function blobs(connection: Connection, { last, limit }: { last?: Digest; 
   return connection.all<Raw>(sql, last ?? '', limit).map(rowOf);
 }
 
-/** Which of these blobs need a lease to be written: asked for on the reading side, so that most pulls cost no write. */
-export function leasesToRenew(connection: Connection, digests: readonly Digest[], now: Millis): Digest[] {
-  const sql =
-    'SELECT 1 AS due FROM blobs b JOIN review_queue q ON q.blob_id = b.id WHERE b.digest = ? AND b.leased_at <= ?';
-  return digests.filter((digest) => connection.get(sql, digest, now - LEASE_COARSENESS) !== undefined);
+/**
+ * Which of these blobs need a lease to be written, asked for on the reading side, so that most pulls cost no write; undefined
+ * where one of them is gone.
+ */
+export function leasesToRenew(connection: Connection, digests: readonly Digest[], now: Millis): Digest[] | undefined {
+  const sql = `SELECT q.blob_id IS NOT NULL AND (b.leased_at <= ? OR q.condemned_at IS NOT NULL) AS due
+    FROM blobs b LEFT JOIN review_queue q ON q.blob_id = b.id WHERE b.digest = ? AND b.state = 'ok'`;
+  const due: Digest[] = [];
+  for (const digest of digests) {
+    const row = connection.get<{ due: number }>(sql, now - LEASE_COARSENESS, digest);
+    if (row === undefined) return undefined;
+    if (row.due === 1) due.push(digest);
+  }
+  return due;
 }

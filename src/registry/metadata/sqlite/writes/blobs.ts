@@ -2,52 +2,56 @@ import type { Digest } from '../../../../domain/oci/digest.ts';
 import type { Millis, NewBlob } from '../../store.ts';
 import type { Connection } from '../connection.ts';
 import { recordChange } from './changes.ts';
+import { noteRemoval } from './removals.ts';
 import { ensureRepository, findRepository } from './repositories.ts';
 import { reviewIfUnreferenced } from './review.ts';
+import { deleteUpload } from './uploads.ts';
 
-/** A lease is written at most this often (milliseconds) for each blob. */
-export const LEASE_COARSENESS = 60_000;
+/** A lease is written at most this often (milliseconds) for each blob: half of the shortest grace time. */
+export const LEASE_COARSENESS = 5_000;
 
 interface Row {
   id: number;
   key: string;
-  state: 'ok' | 'quarantined';
+  size: number;
+  createdAt: Millis;
 }
 
 function find(connection: Connection, digest: Digest): Row | undefined {
-  return connection.get<Row>('SELECT id, key, state FROM blobs WHERE digest = ?', digest);
+  const sql = 'SELECT id, key, size, created_at AS createdAt FROM blobs WHERE digest = ?';
+  return connection.get<Row>(sql, digest);
 }
 
-export function addBlob(connection: Connection, blob: NewBlob): { surplusKey?: string } {
+/** What `addBlob` did; `replaced` where the digest had other bytes before. */
+export type Named = 'unknown-upload' | 'named' | 'replaced';
+
+/** The upload ends in the same transaction, so that its bytes are accounted for at every moment. */
+export function addBlob(connection: Connection, { delay, ...blob }: NewBlob & { delay: number }): Named {
+  if (!deleteUpload(connection, { id: blob.uploadId })) return 'unknown-upload';
   const known = find(connection, blob.digest);
-  const { id, surplusKey } = known === undefined ? insert(connection, blob) : renew(connection, known, blob);
+  const id = known === undefined ? insert(connection, blob) : renew(connection, known, { ...blob, delay });
   ensureRepository(connection, blob.repository);
   connection.run('INSERT OR IGNORE INTO repository_blobs (blob_id, repository) VALUES (?, ?)', id, blob.repository);
-  connection.run('DELETE FROM uploads WHERE id = ?', blob.uploadId);
   reviewIfUnreferenced(connection, blob.digest, blob.now);
-  return surplusKey === undefined ? {} : { surplusKey };
+  return known === undefined || known.key === blob.key ? 'named' : 'replaced';
 }
 
-function insert(connection: Connection, blob: NewBlob): { id: number; surplusKey?: string } {
-  const { id } = connection.run(
-    'INSERT INTO blobs (digest, size, key, leased_at, created_at) VALUES (?, ?, ?, ?, ?)',
-    blob.digest,
-    blob.size,
-    blob.key,
-    blob.now,
-    blob.now,
-  );
-  return { id };
+function insert(connection: Connection, { digest, size, key, now }: NewBlob): number {
+  const sql = 'INSERT INTO blobs (digest, size, key, leased_at, created_at) VALUES (?, ?, ?, ?, ?)';
+  return connection.run(sql, digest, size, key, now, now).id;
 }
 
 /**
  * The bytes that were verified just now win: the old ones may have been damaged since, and nobody would have noticed. This
  * heals every repository that names them.
  */
-function renew(connection: Connection, known: Row, blob: NewBlob): { id: number; surplusKey?: string } {
-  const sql = `UPDATE blobs SET key = ?, state = 'ok', damage = NULL, leased_at = max(leased_at, ?) WHERE id = ?`;
-  connection.run(sql, blob.key, blob.now, known.id);
-  return known.key === blob.key ? { id: known.id } : { id: known.id, surplusKey: known.key };
+function renew(connection: Connection, known: Row, blob: NewBlob & { delay: number }): number {
+  const { key, now, delay } = blob;
+  const { size, createdAt } = known;
+  if (known.key !== key) noteRemoval(connection, { key: known.key, size, createdAt, now, delay });
+  const sql = `UPDATE blobs SET key = ?, state = 'ok', damage = NULL, created_at = ?, leased_at = max(leased_at, ?) WHERE id = ?`;
+  connection.run(sql, key, known.key === key ? createdAt : now, now, known.id);
+  return known.id;
 }
 
 export function mountBlob(
@@ -58,7 +62,7 @@ export function mountBlob(
   if (blob === undefined) return false;
   ensureRepository(connection, mount.repository);
   connection.run('INSERT OR IGNORE INTO repository_blobs (blob_id, repository) VALUES (?, ?)', blob, mount.repository);
-  connection.run('UPDATE blobs SET leased_at = max(leased_at, ?) WHERE id = ?', mount.now, blob);
+  lease(connection, blob, mount.now);
   reviewIfUnreferenced(connection, mount.digest, mount.now);
   return true;
 }
@@ -70,21 +74,26 @@ export function visible(connection: Connection, repository: string, digest: Dige
   return connection.get<{ id: number }>(sql, repository, digest)?.id;
 }
 
-/** Only what waits in the review queue needs a lease: what loses its last reference later starts a grace time then. */
+/**
+ * Only what waits in the review queue needs a lease: what loses its last reference later starts a grace time then. False where
+ * one of the blobs is gone.
+ */
 export function renewLease(
   connection: Connection,
   { digests, now }: { digests: readonly Digest[]; now: Millis },
-): void {
+): boolean {
+  let all = true;
   for (const digest of digests) {
-    const blob = connection.get<{ id: number }>(
-      'SELECT b.id FROM blobs b JOIN review_queue q ON q.blob_id = b.id WHERE b.digest = ? AND b.leased_at <= ?',
-      digest,
-      now - LEASE_COARSENESS,
-    );
-    if (blob === undefined) continue;
-    connection.run('UPDATE blobs SET leased_at = ? WHERE id = ?', now, blob.id);
-    connection.run('UPDATE review_queue SET condemned_at = NULL WHERE blob_id = ?', blob.id);
+    const blob = connection.get<{ id: number }>(`SELECT id FROM blobs WHERE digest = ? AND state = 'ok'`, digest);
+    if (blob === undefined) all = false;
+    else lease(connection, blob.id, now);
   }
+  return all;
+}
+
+function lease(connection: Connection, blob: number, now: Millis): void {
+  connection.run('UPDATE blobs SET leased_at = max(leased_at, ?) WHERE id = ?', now, blob);
+  connection.run('UPDATE review_queue SET condemned_at = NULL WHERE blob_id = ?', blob);
 }
 
 export function deleteBlob(

@@ -1,14 +1,19 @@
 import type { Connection } from '../connection.ts';
 import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from '../recovery-writes.ts';
 import { addBlob, deleteBlob, mountBlob, quarantineBlob, renewLease } from './blobs.ts';
+import { claimJob, enqueueJob, finishJob, renewJob } from './jobs.ts';
 import { deleteManifest, notePulls, putManifest } from './manifests.ts';
+import { condemnBlobs, dropCondemned, releaseBlob, trimHistory } from './reclaim.ts';
+import { accountForAll, addRemovals, forgetRemovals } from './removals.ts';
 import { deleteTag } from './tags.ts';
-import { createUpload, deleteUpload } from './uploads.ts';
+import { createUpload, deleteUpload, holdUpload, releaseUpload } from './uploads.ts';
 
 /** Every write there is, as a function of a connection and plain data: the same on the writer thread and offline. */
 export const operations = {
   createUpload,
   deleteUpload,
+  holdUpload,
+  releaseUpload,
   addBlob,
   mountBlob,
   renewLease,
@@ -18,11 +23,22 @@ export const operations = {
   deleteTag,
   deleteManifest,
   notePulls,
+  condemnBlobs,
+  dropCondemned,
+  addRemovals,
+  forgetRemovals,
+  releaseBlob,
+  trimHistory,
+  enqueueJob,
+  claimJob,
+  renewJob,
+  finishJob,
   addSnapshot,
   dropSnapshot,
   requireEmpty,
   importRows,
   reviewImported,
+  accountForAll,
 };
 
 export type OperationName = keyof typeof operations;
@@ -35,6 +51,16 @@ export const freeing: ReadonlySet<OperationName> = new Set<OperationName>([
   'deleteBlob',
   'deleteTag',
   'deleteManifest',
+  'condemnBlobs',
+  'dropCondemned',
+  'addRemovals',
+  'forgetRemovals',
+  'trimHistory',
+  // Reclaim is a job, and has to be claimed before it can free anything.
+  'enqueueJob',
+  'claimJob',
+  'renewJob',
+  'finishJob',
 ]);
 
 /** Runs one operation by name, inside the caller's transaction. */

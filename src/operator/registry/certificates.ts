@@ -10,7 +10,7 @@ import type { Site } from './site.ts';
 import { type Authority, advance, bundle, readAuthority, writeAuthority } from './tls/authority.ts';
 import { complaint, covers, inspect, signedBy } from './tls/inspect.ts';
 import { issueServerCertificate } from './tls/issue.ts';
-import { leafLife, leafReason, validity } from './tls/rotation.ts';
+import { isDue, leafLife, leafReason, validity } from './tls/rotation.ts';
 
 /** What a client asks for that comes through `kubectl port-forward` or a port that a local cluster maps. */
 const forwarded = ['localhost', '127.0.0.1', '::1'];
@@ -40,6 +40,19 @@ export async function keepCertificate(request: CertificateRequest): Promise<Serv
   const { site } = request;
   if (site.tls === 'Disabled') return undefined;
   return site.tls === 'Secret' ? await usersCertificate(request) : await ownCertificate(request);
+}
+
+/**
+ * Renews the operator's own certificate where it is due and nothing else is done for the Registry (it is suspended, or
+ * something holds it up): clients must not be shut out by that. Makes none where there is none; undefined where nothing
+ * was due.
+ */
+export async function renewCertificate(request: CertificateRequest): Promise<Served | undefined> {
+  const { client, site, now } = request;
+  if (site.tls !== 'SelfSigned') return undefined;
+  const { 'tls.crt': certificate = '' } = decode(await readSecret(client, site, site.names.certificate));
+  const facts = inspect(certificate);
+  return facts !== undefined && isDue(facts, now) ? await ownCertificate(request) : undefined;
 }
 
 async function usersCertificate({ client, site, now, nodeAddresses }: CertificateRequest): Promise<Served> {

@@ -32,9 +32,9 @@ export function parseBytes(quantity: string | number): number {
 
 const units: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
 
-/** A duration (`90s`, `5m`, `1h30m`) in whole seconds. Throws on anything else. */
+/** A duration (`90s`, `5m`, `1h30m`; units in any order, as the schema has it) in whole seconds. Throws on anything else. */
 export function parseSeconds(duration: string): number {
-  if (!/^(\d+h)?(\d+m)?(\d+s)?$/.test(duration) || duration === '') {
+  if (!/^(\d+[hms])+$/.test(duration)) {
     throw new RangeError(`"${duration}" is not a duration like 90s, 5m or 1h30m`);
   }
   let seconds = 0;

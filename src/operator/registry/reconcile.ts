@@ -7,6 +7,7 @@ import { Stalled } from '../runtime/errors.ts';
 import type { Events } from '../runtime/events.ts';
 import { applyStatus } from '../runtime/status.ts';
 import type { AskReadiness, AskRegistry } from './admin-api.ts';
+import { renewCertificate } from './certificates.ts';
 import { converge } from './converge.ts';
 import { Failing } from './failing.ts';
 import { childNames, registryLabel } from './names.ts';
@@ -15,7 +16,7 @@ import type { RegistryResource } from './resource.ts';
 import { type Site, siteOf } from './site.ts';
 import { type Findings, statusOf, suspendedStatus } from './status.ts';
 import { unsupportedSettings } from './support.ts';
-import type { View } from './view.ts';
+import { nodeAddresses, type View } from './view.ts';
 
 export interface RegistryReconcilerOptions {
   readonly client: KubeClient;
@@ -38,7 +39,7 @@ export interface Memory {
 }
 
 /** Seconds until a Registry is looked at again though nothing is known to have changed. */
-const lookAgain = { ready: 30, progressing: 3, failing: 10, stalled: 60 } as const;
+const lookAgain = { ready: 30, progressing: 3, failing: 10, stalled: 60, suspended: 3600 } as const;
 
 export function registryReconciler(options: RegistryReconcilerOptions): Reconcile {
   const memory: Memory = { cleaningSince: new Map(), administrators: new Map() };
@@ -73,6 +74,7 @@ async function advance(
   } catch (error) {
     if (signal.aborted || isConflict(error) || isNoAnswer(error)) throw error;
     const standing = standingOf(error);
+    await renew(options, siteFor(options, registry), found);
     await say(options, registry, { standing, found });
     if (error instanceof Failing) return { requeueAfterSeconds: jittered(lookAgain.failing) };
     throw error;
@@ -96,12 +98,27 @@ async function withoutAgents(
   return await cleanUpNodes(live, { client, events, since, now: now() });
 }
 
-async function suspend(
-  { client, now }: RegistryReconcilerOptions,
-  registry: RegistryResource,
-): Promise<ReconcileResult> {
-  await applyStatus(client, registry, suspendedStatus(registry), now());
-  return {};
+async function suspend(options: RegistryReconcilerOptions, registry: RegistryResource): Promise<ReconcileResult> {
+  const found: Findings = { warnings: [] };
+  await renew(options, siteFor(options, registry), found);
+  await applyStatus(options.client, registry, suspendedStatus(registry, found), options.now());
+  return { requeueAfterSeconds: jittered(lookAgain.suspended) };
+}
+
+/** A certificate that is due is renewed whatever holds the rest up; where that fails it is tried again with the rest. */
+async function renew(options: RegistryReconcilerOptions, site: Site, found: Findings): Promise<void> {
+  const { client, view, now, events } = options;
+  try {
+    const served = await renewCertificate({ client, site, now: now(), nodeAddresses: nodeAddresses(view, site) });
+    if (served === undefined) return;
+    found.bundle = served.bundle;
+    found.expires = served.expires;
+    for (const note of served.news) {
+      events.record(site.registry, { type: 'Normal', reason: 'CertificateChanged', note });
+    }
+  } catch (error) {
+    if (!(error instanceof Failing || error instanceof KubeError)) throw error;
+  }
 }
 
 /** The one place where a Registry's status is written; an event tells of every change of where it stands. */

@@ -50,7 +50,7 @@ export function statusOf(registry: RegistryResource, standing: Standing, found: 
 }
 
 /** While suspended: what was known stays, and a condition says that nobody looks. */
-export function suspendedStatus(registry: RegistryResource): StatusInput {
+export function suspendedStatus(registry: RegistryResource, found: Findings): StatusInput {
   const generation = registry.metadata.generation ?? 0;
   const earlier = (registry.status?.conditions ?? []) as Condition[];
   const kept = earlier.filter(({ type }) => !['Suspended', 'Reconciling', 'Stalled'].includes(type)).map(withoutTime);
@@ -68,6 +68,7 @@ export function suspendedStatus(registry: RegistryResource): StatusInput {
   delete rest.conditions;
   return {
     ...rest,
+    ...certificate(found),
     ...handled(registry),
     // What is suspended has not acted on the newest spec, and does not claim to.
     observedGeneration: registry.status?.observedGeneration ?? -1,
@@ -80,8 +81,10 @@ function endpoints({ site }: Findings): RegistryStatus {
   return { url: site.url, internalURL: site.internalURL, adminSecretName: site.names.administrator };
 }
 
-function certificate({ site, bundle, expires }: Findings): RegistryStatus {
-  if (site === undefined) return {};
+function certificate(found: Findings): RegistryStatus {
+  // A reconcile that did not get that far has learnt nothing of it.
+  if (!('expires' in found)) return {};
+  const { bundle, expires } = found;
   // Undefined takes a value away again: status is compared through JSON.
   return { caBundle: bundle, certificateExpiry: expires && wholeSeconds(expires) } as RegistryStatus;
 }

@@ -61,10 +61,13 @@ function metadata({ spec }: Site): Document['metadata'] {
   };
 }
 
+/** Sixty-eight years; the document takes no more, and the schema of a Registry does. */
+const forever = 2 ** 31 - 1;
+
 function care({ reclaim, scrub }: RegistrySpec): Pick<Document, 'reclaim' | 'scrub'> {
   const { grace, schedule } = reclaim ?? {};
   const reclaiming = {
-    ...(grace === undefined ? {} : { graceSeconds: parseSeconds(grace) }),
+    ...(grace === undefined ? {} : { graceSeconds: Math.min(parseSeconds(grace), forever) }),
     ...(schedule === undefined ? {} : { schedule }),
   };
   return {

@@ -1,0 +1,26 @@
+import type { Load } from './load/load.ts';
+import type { CaseResult } from './result.ts';
+
+/** One run: what every group of cases needs. */
+export interface Bench {
+  /** A folder for this run; removed at its end. */
+  readonly scratch: string;
+  /** Where seeds of many minutes are kept between runs. */
+  readonly cache: string;
+  /** The bundle that is measured, as the image runs it. */
+  readonly bundle: string;
+  /** Another bundle, measured as the peer `baseline`. */
+  readonly baseline: string | undefined;
+  /** Seconds of one burst. */
+  readonly seconds: number;
+  /** Bursts of each server in each case. */
+  readonly rounds: number;
+  readonly load: Load;
+  say(line: string): void;
+}
+
+/** A group of cases that share their servers; chosen with CASES. */
+export interface Group {
+  readonly name: string;
+  readonly run: (bench: Bench) => AsyncIterable<CaseResult>;
+}

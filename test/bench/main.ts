@@ -1,0 +1,67 @@
+/**
+ * `make bench`: ours and its peers side by side in one run, one table. Progress goes to standard error. Exit codes: 0 every
+ * floor held, 1 one was missed (listed), 2 wrong command line.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bundle } from '../../build/bundle.ts';
+import { cacheRoot } from '../e2e/cluster/tools.ts';
+import type { Bench, Group } from './bench.ts';
+import { blobs } from './cases/blobs.ts';
+import { manifests } from './cases/manifests.ts';
+import { prepareLoad } from './load/load.ts';
+import { type Options, parseOptions } from './options.ts';
+import { describeRun, record } from './record.ts';
+import type { CaseResult } from './result.ts';
+import { markdownTable, missed } from './table.ts';
+
+const groups: readonly Group[] = [manifests, blobs];
+
+async function prepare(options: Options, scratch: string): Promise<Bench> {
+  const cache = join(cacheRoot(), 'bench');
+  await mkdir(cache, { recursive: true });
+  const made = options.bundle ?? join(scratch, 'dist');
+  if (options.bundle === undefined) await bundle(made);
+  const { baseline, seconds, rounds } = options;
+  const load = await prepareLoad(scratch);
+  return { scratch, cache, bundle: made, baseline, seconds, rounds, load, say };
+}
+
+function say(line: string): void {
+  process.stderr.write(`[bench] ${line}\n`);
+}
+
+async function perform(options: Options): Promise<CaseResult[]> {
+  const scratch = await mkdtemp(join(tmpdir(), 'ne-bench-'));
+  try {
+    const bench = await prepare(options, scratch);
+    const results: CaseResult[] = [];
+    for (const group of groups) {
+      if (options.cases !== undefined && !options.cases.includes(group.name)) continue;
+      for await (const result of group.run(bench)) results.push(result);
+    }
+    return results;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(
+    process.argv.slice(2),
+    groups.map(({ name }) => name),
+  );
+  const results = await perform(options);
+  const run = await describeRun(options);
+  console.log(options.output === 'json' ? JSON.stringify({ ...run, results }, null, 2) : markdownTable(results));
+  if (options.record) await record(run, results);
+  const short = missed(results);
+  for (const line of short) say(`MISSED ${line}`);
+  return short.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main().catch((error: Error) => {
+  say(error.message.includes('usage:') ? error.message : String(error.stack));
+  return 2;
+});

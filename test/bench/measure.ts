@@ -1,0 +1,54 @@
+import type { Bench } from './bench.ts';
+import type { Server } from './peers/server.ts';
+import { cpuSeconds, forgetPeak, pause, peakBytes } from './process.ts';
+import { type Burst, type CaseDescription, type CaseResult, judge, type Measurement, type Sample } from './result.ts';
+import { median } from './statistics.ts';
+
+/** A server, and how it is loaded for this many seconds. */
+export interface Contender {
+  readonly server: Server;
+  readonly burst: (seconds: number) => Promise<Burst>;
+}
+
+/** The first contender is ours. Bursts take turns, each server alone while it is measured. */
+export async function measure(
+  bench: Bench,
+  description: CaseDescription & { readonly warmUp?: boolean },
+  contenders: readonly Contender[],
+): Promise<CaseResult> {
+  const { warmUp = true, ...plain } = description;
+  if (warmUp) for (const { burst } of contenders) await burst(Math.min(1, bench.seconds / 3));
+  const samples = contenders.map((): Sample[] => []);
+  for (let round = 0; round < bench.rounds; round++) {
+    for (const [index, contender] of contenders.entries()) {
+      await pause(100);
+      samples[index]?.push(await observed(contender, bench.seconds));
+    }
+  }
+  const measurements: Measurement[] = contenders.map(({ server }, index) => ({
+    server: server.name,
+    samples: samples[index] ?? [],
+  }));
+  const result = judge(plain, measurements);
+  bench.say(summary(result));
+  return result;
+}
+
+async function observed({ server, burst }: Contender, seconds: number): Promise<Sample> {
+  const pids = server.pids();
+  forgetPeak(pids);
+  const before = cpuSeconds(pids);
+  const result = await burst(seconds);
+  const cpu = cpuSeconds(pids) - before;
+  return { ...result, cpuMicros: (cpu / Math.max(1, result.requests)) * 1e6, peakBytes: peakBytes(pids) };
+}
+
+function summary({ id, unit, measurements, checks }: CaseResult): string {
+  const values = measurements.map(({ server, samples }) => {
+    const value = median(samples.map((sample) => sample.value));
+    const cpu = median(samples.map(({ cpuMicros }) => cpuMicros));
+    return `${server} ${value.toPrecision(4)} ${unit} (${cpu.toPrecision(3)} µs cpu)`;
+  });
+  const verdicts = checks.map(({ of, value, verdict }) => `${of} ${value.toPrecision(3)} ${verdict}`);
+  return `${id}: ${values.join(', ')}; ${verdicts.join(', ')}`;
+}

@@ -1,0 +1,57 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
+import { freePort, Program } from '../process.ts';
+import { answers } from './answers.ts';
+import type { Server, TlsFiles } from './server.ts';
+
+export interface OursOptions {
+  readonly name?: string;
+  /** Folder that `build/bundle.ts` filled. */
+  readonly bundle: string;
+  /** An existing folder for its data, its configuration and its log. */
+  readonly folder: string;
+  readonly tls?: TlsFiles;
+  /** A user of `htpasswd` and the header that proves it; without it everybody may push. */
+  readonly user?: { readonly htpasswd: string; readonly authorization: string };
+  /** What differs from a registry on its own volume. */
+  readonly document?: Partial<RegistryBootstrapInput>;
+}
+
+/** Starts NE Registry as its image does: the bundle, with the settings of the entry point. */
+export async function startOurs(options: OursOptions): Promise<Server> {
+  const { bundle, folder, tls, user, name = 'ours' } = options;
+  const host = `127.0.0.1:${await freePort()}`;
+  const document: RegistryBootstrapInput = {
+    apiVersion: 'bootstrap.ne-registry.io/v1alpha1',
+    kind: 'RegistryBootstrap',
+    listen: { api: host },
+    storage: { filesystem: { path: join(folder, 'data') } },
+    auth: user === undefined ? { anonymous: 'Push' } : { htpasswdFiles: [user.htpasswd] },
+    ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
+    ...options.document,
+  };
+  const config = join(folder, `${name}.json`);
+  await writeFile(config, JSON.stringify(document));
+  const { environment, flags } = await settings();
+  const program = new Program(
+    process.execPath,
+    [...flags, join(bundle, 'ne-registry.js'), 'serve', '--config', config],
+    { logFile: join(folder, `${name}.log`), env: environment },
+  );
+  const server: Server = {
+    name,
+    host,
+    tls: tls !== undefined,
+    authorization: user?.authorization,
+    pids: () => program.pids(),
+    stop: () => program.stop(),
+  };
+  await program.until(() => answers(server));
+  return server;
+}
+
+async function settings(): Promise<{ flags: readonly string[]; environment: NodeJS.ProcessEnv }> {
+  const file = join(import.meta.dirname, '../../../bin/settings.js');
+  return (await import(file)) as { flags: readonly string[]; environment: NodeJS.ProcessEnv };
+}

@@ -1,0 +1,92 @@
+import { type CaseResult, type Check, errorsOf, type Measurement, peakMiB, type Unit } from './result.ts';
+import { median } from './statistics.ts';
+import { type Verdict, worst } from './verdict.ts';
+
+/** One Markdown table, a row a case; peers that no case has have no column. */
+export function markdownTable(results: readonly CaseResult[]): string {
+  const names = serversOf(results);
+  const peers = names.filter((name) => results.some(({ checks }) => checks.some(({ of }) => of === name)));
+  const header = [
+    'what',
+    ...names,
+    ...peers.map((name) => `against ${name} (floor, goal)`),
+    'p99 ms',
+    `resident MiB: ${names.join(' / ')}`,
+    'verdict',
+  ];
+  const rows = results.map((result) => [
+    result.title,
+    ...names.map((name) => value(result, name)),
+    ...peers.map((name) => checked(result, name)),
+    names.map((name) => p99(result, name)).join(' / '),
+    names.map((name) => memory(result, name)).join(' / '),
+    conclusion(result),
+  ]);
+  const rule = header.map((_, column) => (column === 0 || column === header.length - 1 ? '---' : '--:'));
+  return [header, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** What missed its floor, a line each; none where all is well. */
+export function missed(results: readonly CaseResult[]): string[] {
+  return results.flatMap(({ id, checks }) =>
+    checks
+      .filter(({ verdict }) => verdict === 'MISSED')
+      .map(({ of, value, aim }) => `${id}: ${of} ${number(value)}, floor ${bound(aim)}`),
+  );
+}
+
+function serversOf(results: readonly CaseResult[]): string[] {
+  return [...new Set(results.flatMap(({ measurements }) => measurements.map(({ server }) => server)))];
+}
+
+function value(result: CaseResult, server: string): string {
+  const found = measured(result, server);
+  if (found === undefined) return '';
+  const text = `${number(median(found.samples.map((sample) => sample.value)))} ${shown[result.unit]}`;
+  const errors = errorsOf(found);
+  return errors === 0 ? text : `${text}, ${errors} errors`;
+}
+
+const shown: Record<Unit, string> = { 'req/s': '/s', 'MB/s': 'MB/s', ms: 'ms' };
+
+function checked({ checks }: CaseResult, of: string): string {
+  const check = checks.find((candidate) => candidate.of === of);
+  return check === undefined ? '' : `${mark(check)}${number(check.value)}× (${check.aim.floor}, ${check.aim.goal})`;
+}
+
+function mark({ verdict }: Check): string {
+  return verdict === 'MISSED' ? '✗ ' : '';
+}
+
+function p99(result: CaseResult, server: string): string {
+  const times = measured(result, server)?.samples.map((sample) => sample.p99 ?? Number.NaN);
+  return times === undefined || times.some(Number.isNaN) ? '–' : number(median(times));
+}
+
+function memory(result: CaseResult, server: string): string {
+  const found = measured(result, server);
+  return found === undefined ? '–' : peakMiB(found).toFixed(0);
+}
+
+/** The worst of all checks, and which ones missed. */
+function conclusion({ checks, note }: CaseResult): string {
+  const missing = checks.filter(({ verdict }) => verdict === 'MISSED').map(({ of }) => of);
+  const overall: Verdict | undefined = worst(checks.map(({ verdict }) => verdict));
+  const text = missing.length > 0 ? `**MISSED** (${missing.join(', ')})` : (overall ?? '');
+  return note === undefined ? text : `${text}; ${note}`;
+}
+
+function measured({ measurements }: CaseResult, server: string): Measurement | undefined {
+  return measurements.find((measurement) => measurement.server === server);
+}
+
+function bound({ floor, most = false }: Check['aim']): string {
+  return most ? `at most ${floor}` : `${floor}`;
+}
+
+/** Three figures that count, with thousands apart. */
+export function number(value: number): string {
+  if (Number.isNaN(value)) return 'nothing';
+  if (Math.abs(value) >= 1000) return Math.round(Number(value.toPrecision(3))).toLocaleString('en');
+  return String(Number(value.toPrecision(3)));
+}

@@ -234,8 +234,10 @@ export function metadataContract(name: string, open: OpenMetadata): void {
         store.putManifest(manifest({ repository, digest: digest(2), tags: ['b'] })),
       ]);
       assert.deepEqual(
-        results.map(({ status }) => status),
-        ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+        [results[0], results[3], ...results.slice(1, 3).sort((a) => (a.status === 'fulfilled' ? -1 : 1))].map(
+          (one) => one?.status,
+        ),
+        ['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
       );
       assert.deepEqual(await store.tags(repository, { limit: 9 }), ['a', 'b']);
       assert.deepEqual(await store.upload(id), row);

@@ -1,0 +1,83 @@
+import type { Digest } from '../../../domain/oci/digest.ts';
+import type { ExportedRow } from '../recovery.ts';
+import type { EdgeKind } from '../store.ts';
+import type { Database } from './database.ts';
+import { QueryFailure, type Session } from './session.ts';
+
+/** Rows that a cursor brings at once; manifests come with their bytes. */
+const ROWS = 1000;
+const MANIFESTS = 50;
+
+/**
+ * Everything that must survive, as of the moment of the first row: one transaction that sees one snapshot, on a connection of its
+ * own, while others write. Rows come in the order of names and digests, so that equal stores export equally. Throws StoreError.
+ */
+export async function* exportRows(database: Database): AsyncGenerator<ExportedRow> {
+  const session = await database.borrow();
+  try {
+    await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    // The reader may be slow: it writes to a second place.
+    await session.query(`SET LOCAL idle_in_transaction_session_timeout = '15min'`);
+    yield* allRows(session);
+    await session.query('COMMIT');
+  } catch (error) {
+    session.destroy();
+    throw error instanceof QueryFailure ? error.failure.error : error;
+  } finally {
+    database.giveBack(session);
+  }
+}
+
+async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
+  // The first query takes the snapshot that all others see.
+  const head = `SELECT 'head' AS row, sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "takenAt" FROM feed WHERE one = 1`;
+  yield* (await session.query<ExportedRow>(head)).map(filled);
+  yield* rowsOf(session, 'repository', 'SELECT name FROM repositories ORDER BY name');
+  yield* rowsOf(session, 'blob', blobs);
+  yield* rowsOf(session, 'visible', visible);
+  yield* rowsOf(session, 'manifest', manifests, MANIFESTS);
+  yield* rowsOf(session, 'tag', tags);
+  yield* rowsOf(session, 'tombstone', tombstones);
+  yield* rowsOf(session, 'rule', rules);
+}
+
+const blobs = `SELECT digest, size, key, created_at AS "createdAt", CASE state WHEN 'ok' THEN NULL ELSE coalesce(damage, '') END AS damage
+  FROM blobs ORDER BY digest`;
+const visible = `SELECT v.repository, b.digest FROM blobs b JOIN repository_blobs v ON v.blob_id = b.id ORDER BY b.digest, v.repository`;
+const manifests = `SELECT r.name AS repository, m.digest, m.media_type AS "mediaType", b.bytes,
+    (SELECT coalesce(json_agg(json_build_object('kind', e.kind, 'digest', e.target) ORDER BY e.kind, e.target), '[]')
+     FROM edges e WHERE e.manifest_id = m.id) AS edges,
+    m.subject, m.artifact_type AS "artifactType", m.annotations, m.pushed_at AS "pushedAt", m.pushed_by AS "pushedBy", m.origin,
+    m.pulled_hour AS "pulledHour"
+  FROM repositories r JOIN manifests m ON m.repository_id = r.id JOIN manifest_bytes b ON b.manifest_id = m.id
+  ORDER BY r.name, m.digest`;
+const tags = `SELECT r.name AS repository, t.name, m.digest, t.version, t.actor, t.changed_at AS "changedAt", t.origin
+  FROM repositories r JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id ORDER BY r.name, t.name`;
+const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS "deletedAt", t.origin
+  FROM repositories r JOIN tag_tombstones t ON t.repository_id = r.id ORDER BY r.name, t.name`;
+const rules = `SELECT kind, name, generation, document, changed_at AS "changedAt", changed_by AS "changedBy" FROM rules ORDER BY kind, name`;
+
+type Raw = Record<string, unknown> & { edges?: { kind: EdgeKind; digest: Digest }[] };
+
+/** Reads a query through a cursor, so that neither side ever holds more than one page of it. */
+async function* rowsOf(
+  session: Session,
+  row: ExportedRow['row'],
+  sql: string,
+  atOnce = ROWS,
+): AsyncGenerator<ExportedRow> {
+  await session.query(`DECLARE rows NO SCROLL CURSOR FOR ${sql}`);
+  for (;;) {
+    const page = await session.query<Raw>(`FETCH ${atOnce} FROM rows`);
+    for (const raw of page) yield filled({ row, ...raw });
+    if (page.length < atOnce) break;
+  }
+  await session.query('CLOSE rows');
+}
+
+/** A column that holds nothing is left out of its row. */
+function filled(raw: object): ExportedRow {
+  const row = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+  if (typeof row.annotations === 'string') row.annotations = JSON.parse(row.annotations);
+  return row as unknown as ExportedRow;
+}

@@ -8,6 +8,8 @@ export interface Stores {
   readonly blobs: BlobStore;
   /** Bytes that uploads must leave free, from now on. */
   setReserve(bytes: number): void;
+  /** For how long bytes stay after their last name is gone, milliseconds. */
+  readonly removalDelay: number;
   close(): Promise<void>;
 }
 
@@ -31,14 +33,21 @@ export async function openStores(document: Places, options: StoresOptions): Prom
   const { blobs, setReserve } = await openBlobs(document, options);
   try {
     const metadata = await openMetadata(document, options);
-    return { metadata, blobs, setReserve, close: () => closeAll(metadata, blobs) };
+    return {
+      metadata,
+      blobs,
+      setReserve,
+      removalDelay: removalDelayOf(document),
+      close: () => closeAll(metadata, blobs),
+    };
   } catch (error) {
     await blobs.close();
     throw error;
   }
 }
 
-async function openBlobs({ storage, limits }: Places, { mode }: StoresOptions) {
+/** The blobs alone. */
+export async function openBlobs({ storage, limits }: Places, { mode }: Pick<StoresOptions, 'mode'>) {
   const readOnly = mode === 'read';
   if (storage.filesystem !== undefined) {
     const { FilesystemStore } = await import('./storage/filesystem.ts');
@@ -51,16 +60,25 @@ async function openBlobs({ storage, limits }: Places, { mode }: StoresOptions) {
   return { blobs: await openS3Store({ ...storage.s3, readOnly }), setReserve: () => undefined };
 }
 
-async function openMetadata(document: Places, { mode, onDeath }: StoresOptions): Promise<MetadataStore> {
+/** The metadata alone. */
+export async function openMetadata(document: Places, { mode, onDeath }: StoresOptions): Promise<MetadataStore> {
   const { postgres } = document.metadata;
+  const removalDelay = removalDelayOf(document);
   if (postgres !== undefined) {
     const { openPostgres } = await import('./metadata/postgres/open.ts');
-    return openPostgres({ ...postgres, mode });
+    return openPostgres({ ...postgres, mode, removalDelay });
   }
   const directory = document.metadata.sqlite?.path ?? dataDirectoryOf(document);
   if (directory === undefined) throw new Error('the document names no place for SQLite, which its schema refuses');
   const { openSqlite } = await import('./metadata/sqlite/open.ts');
-  return openSqlite({ directory, mode, onDeath });
+  return openSqlite({ directory, mode, onDeath, removalDelay });
+}
+
+/** Readers have looked the key up already, and URLs were given out that hold for a while. An open file outlives its name. */
+function removalDelayOf({ storage }: Places): number {
+  if (storage.s3 === undefined) return 0;
+  const { mode, expirySeconds } = storage.s3.redirects;
+  return 60_000 + (mode === 'Presigned' ? expirySeconds * 1000 : 0);
 }
 
 /** The metadata last: what the blob store still does may be noted there. */

@@ -14,7 +14,11 @@ const batch = 1000;
  * between leaves a row that the next sweep drops. Bytes of an upload that has no row any more go too.
  * @returns how many were dropped
  */
-export async function sweepAbandonedUploads({ metadata, blobs }: SweepParts, before: number): Promise<number> {
+export async function sweepAbandonedUploads(
+  { metadata, blobs }: SweepParts,
+  before: number,
+  signal: AbortSignal,
+): Promise<number> {
   const recent = new Set<string>();
   const silent: string[] = [];
   for await (const { id, modifiedAt } of blobs.uploads()) {
@@ -22,6 +26,7 @@ export async function sweepAbandonedUploads({ metadata, blobs }: SweepParts, bef
     else silent.push(id);
   }
   for (const id of silent) {
+    signal.throwIfAborted();
     await blobs.cancel(id);
     await metadata.deleteUpload(id);
   }

@@ -41,7 +41,7 @@ test('an upload that saw no byte for long is dropped, bytes and row; a younger o
   }
   const then = new Date(now - 2 * hour);
   utimesSync(join(folder, 'uploads', silent), then, then);
-  assert.equal(await sweepAbandonedUploads(stores, now - hour), 2);
+  assert.equal(await sweepAbandonedUploads(stores, now - hour, new AbortController().signal), 2);
   assert.equal(await stores.blobs.progress(silent), undefined);
   assert.equal(await stores.metadata.upload(silent), undefined);
   assert.equal(await stores.metadata.upload(bare), undefined);

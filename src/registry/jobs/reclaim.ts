@@ -1,0 +1,75 @@
+import { nextTime } from '../../domain/schedule.ts';
+import type { Removal } from '../metadata/reclaiming.ts';
+import type { Millis } from '../metadata/store.ts';
+import { inBatches } from './pause.ts';
+import type { JobParts, Outcome, Pass, Work } from './work.ts';
+
+/** Shortest grace time, milliseconds, whatever is configured: a push takes that long between its blobs and its manifest. */
+export const SHORTEST_GRACE = 10_000;
+/** Milliseconds between condemning a blob and dropping it. */
+export const SETTLING = 5_000;
+/** Blobs in one transaction, and files unlinked between two pauses. */
+const BATCH = 100;
+/** Passes are this far apart, milliseconds, where no schedule says otherwise. */
+const APART = { least: 2_000, most: 60_000 };
+
+/** Takes space back: condemns what lost its last reference, drops what was condemned before, unlinks what nobody names. */
+export function reclaimWork(parts: JobParts): Work {
+  return {
+    kind: 'reclaim',
+    next(now) {
+      const { schedule, graceSeconds } = parts.settings().reclaim;
+      if (schedule !== undefined) return nextTime(schedule, now);
+      return now + Math.min(APART.most, Math.max(APART.least, graceSeconds * 250));
+    },
+    run: (pass) => reclaimOnce(parts, pass),
+  };
+}
+
+async function reclaimOnce(parts: JobParts, { signal }: Pass): Promise<Outcome> {
+  const { metadata, settings, now, log, removalDelay } = parts;
+  const grace = Math.max(settings().reclaim.graceSeconds * 1000, SHORTEST_GRACE);
+  const condemned = await inBatches(BATCH, signal, () =>
+    metadata.condemnBlobs({ before: now() - grace, now: now(), limit: BATCH }),
+  );
+  const dropped = await inBatches(BATCH, signal, async () => {
+    const at = now();
+    const work = { condemnedBefore: at - SETTLING, before: at - grace, now: at, limit: BATCH };
+    return (await metadata.dropCondemned(work)).length;
+  });
+  const freed = await unlinkDue(parts, signal);
+  if (dropped > 0 || freed.blobs > 0) log.info({ condemned, dropped, ...freed }, 'took space back');
+  return soonAgain({ condemned, dropped }, now(), removalDelay);
+}
+
+/** What was condemned or dropped now is followed up soon, also where a schedule lets the next pass wait for a day. */
+function soonAgain(done: { condemned: number; dropped: number }, now: Millis, removalDelay: number): Outcome {
+  if (done.condemned > 0) return { runAt: now + SETTLING };
+  return done.dropped > 0 && removalDelay > 0 ? { runAt: now + removalDelay + 1000 } : {};
+}
+
+interface Freed {
+  blobs: number;
+  bytes: number;
+}
+
+/** Throws the first failure of a batch after the others of that batch were done. */
+async function unlinkDue({ metadata, blobs, metrics, now }: JobParts, signal: AbortSignal): Promise<Freed> {
+  const freed: Freed = { blobs: 0, bytes: 0 };
+  const unlink = async ({ key, size }: Removal) => {
+    await blobs.remove(key);
+    freed.blobs += 1;
+    freed.bytes += size;
+    metrics.reclaimed(size);
+    return key;
+  };
+  await inBatches(BATCH, signal, async () => {
+    const due = await metadata.dueRemovals(now(), BATCH);
+    const results = await Promise.allSettled(due.map(unlink));
+    await metadata.forgetRemovals(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return due.length;
+  });
+  return freed;
+}

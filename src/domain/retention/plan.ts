@@ -49,13 +49,12 @@ export function planRetention(input: PlanInput): Plan {
   return fates.plan();
 }
 
-/** Of equal push times the digest that sorts first counts as older. */
+/** Of equal push times the digest that sorts first counts as older. Times are taken out first: a million objects are slow to visit. */
 function sortByAge(images: readonly Image[]): Uint32Array {
+  const times = Float64Array.from(images, ({ pushedAt }) => pushedAt);
+  const digest = (position: number) => images[position]?.digest ?? '';
   const order = Uint32Array.from(images.keys());
-  return order.sort((a, b) => {
-    const [one, other] = [images[a] as Image, images[b] as Image];
-    return one.pushedAt - other.pushedAt || (one.digest < other.digest ? -1 : 1);
-  });
+  return order.sort((a, b) => (times[a] ?? 0) - (times[b] ?? 0) || (digest(a) < digest(b) ? -1 : 1));
 }
 
 /** Why an image stays or goes. */
@@ -185,8 +184,10 @@ class Fates {
   /** Strongest rules first, so that what goes with two images names the stronger rule. */
   #expire(): void {
     const { oldestFirst, claims } = this.#parts;
-    const marked = oldestFirst.filter((position) => this.#alive[position] === 0);
-    marked.sort((a, b) => (claims.rule[a] ?? 0) - (claims.rule[b] ?? 0) || a - b);
+    const dead = oldestFirst.filter((position) => this.#alive[position] === 0);
+    const marked = this.#input.policy.rules.flatMap((_, rule) =>
+      Array.from(dead.filter((position) => claims.rule[position] === rule)),
+    );
     for (const position of marked) this.#expiredBy[position] = claims.rule[position] ?? -1;
     for (const position of marked) this.#expireDependents(position);
   }

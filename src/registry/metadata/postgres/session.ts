@@ -64,9 +64,10 @@ export class Session {
       onLost(this);
     };
     client.on('error', lose).on('end', lose);
-    // Class 01 is a warning. We cause none, so it says that a commit did not go as it should (no synchronous standby).
-    client.on('notice', ({ code }) => {
-      if (code !== undefined && code !== '00000') this.#warned = true;
+    // We cause no warning, so one says that a commit did not go as it should (no synchronous standby).
+    // A notice, such as that of CREATE … IF NOT EXISTS, says nothing of the kind.
+    client.on('notice', ({ severity }) => {
+      if (severity === 'WARNING') this.#warned = true;
     });
   }
 

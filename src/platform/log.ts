@@ -7,6 +7,8 @@ export interface Log {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   fatal(fields: object, message: string): void;
+  /** Whether a line of this level is written at all. */
+  isLevelEnabled(level: LogLevel): boolean;
   /** Changes what is written from now on. */
   setLevel(level: LogLevel): void;
 }

@@ -14,10 +14,19 @@ export interface ListenerOptions {
   readonly purpose: string;
   readonly tls?: TlsMaterial | undefined;
   readonly handle: RequestListener;
+  /** Takes new connections before Node's HTTP server does. */
+  readonly lane?: Lane;
+}
+
+/** Answers what it can on a connection; `serve` gives the connection to Node's HTTP server. */
+export interface Lane {
+  take(socket: Socket, serve: () => void): void;
+  /** Answers nothing more; with `end`, closes connections that wait for nothing. */
+  leave(end: boolean): void;
 }
 
 /** Milliseconds. A handshake and headers must arrive soon; a body may take as long as it moves. */
-const timeouts = { headers: 20_000, idle: 120_000, keepAlive: 75_000, look: 5_000 };
+export const timeouts = { headers: 20_000, idle: 120_000, keepAlive: 75_000, look: 5_000 };
 const mostConnections = 10_000;
 
 /** An HTTP or HTTPS server that drains, counts its bytes, and takes a new certificate while it runs. */
@@ -47,6 +56,7 @@ export class Listener {
         ? createHttpServer(common, handle)
         : https().createServer({ ...common, handshakeTimeout: timeouts.headers, ...tls }, handle);
     this.#server.timeout = timeouts.idle;
+    if (options.lane !== undefined) putBefore(this.#server, options.lane);
     this.#server.on('checkContinue', (request, response) => {
       continueWhenRead(request, response);
       handle(request, response);
@@ -81,6 +91,7 @@ export class Listener {
   /** From now on every answer ends its connection: a client that comes back finds somebody else, or is refused at once. */
   leave(): void {
     this.#leaving = true;
+    this.#options.lane?.leave(false);
   }
 
   /** Takes no more connections, lets requests in flight end within `seconds`, then cuts what is left. */
@@ -93,8 +104,10 @@ export class Listener {
     const deadline = setTimeout(() => {
       cut = this.#connections.size;
       this.#server.closeAllConnections();
+      for (const socket of this.#connections) socket.destroy();
     }, seconds * 1000);
     this.#server.closeIdleConnections();
+    this.#options.lane?.leave(true);
     await closed;
     clearInterval(sweep);
     clearTimeout(deadline);
@@ -110,6 +123,15 @@ export class Listener {
     const { purpose, address } = this.#options;
     return new Fatal(`${purpose} cannot listen on ${address}: ${problemOf(cause)}`, { cause });
   }
+}
+
+/** Node documents that its `connection` listener may be given any stream at any time; over TLS the event has another name. */
+function putBefore(server: Server | HttpsServer, lane: Lane): void {
+  const event = 'setSecureContext' in server ? 'secureConnection' : 'connection';
+  const [serve] = server.listeners(event) as ((socket: Socket) => void)[];
+  if (serve === undefined) throw new Error(`the HTTP server has no listener for ${event}`);
+  server.off(event, serve);
+  server.on(event, (socket: Socket) => lane.take(socket, () => serve.call(server, socket)));
 }
 
 function add(total: { received: number; sent: number }, socket: Socket): void {

@@ -1,5 +1,6 @@
 import type { MetricsRegistry } from '../platform/metrics.ts';
-import { Counter, Gauge, Histogram } from '../platform/prometheus.ts';
+import { Counter, Gauge } from '../platform/prometheus.ts';
+import { requestObserver } from './request-metrics.ts';
 
 /** One finished request. No repository, tag or digest: the number of series must not grow with the content. */
 export interface RequestSample {
@@ -26,7 +27,6 @@ export interface ScrapeSources {
   storage(): Promise<{ usedBytes: number; freeBytes: number | undefined; reclaimableBytes: number } | undefined>;
 }
 
-const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 /** Seconds; from an answer out of memory to a layer over a slow line. */
 const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
@@ -41,7 +41,7 @@ export function createRegistryMetrics(register: MetricsRegistry, sources: Scrape
     registers,
   });
   return {
-    observe: requestObserver(register),
+    observe: requestObserver(register, buckets),
     uploadsInProgress: new Gauge({
       name: 'ne_registry_uploads_in_progress',
       help: 'Requests that carry bytes of an upload now.',
@@ -68,43 +68,6 @@ function reloadObserver(register: MetricsRegistry): (result: 'taken' | 'failed')
   return (result) => {
     if (result === 'failed') failures.inc();
     good.set(result === 'failed' ? 0 : 1);
-  };
-}
-
-interface Child {
-  count(): void;
-  time(seconds: number): void;
-}
-
-/** Label sets are resolved once each: afterwards a request costs one look-up. */
-function requestObserver(register: MetricsRegistry): (sample: RequestSample) => void {
-  const registers = [register];
-  const requests = new Counter({
-    name: 'ne_registry_http_requests_total',
-    help: 'Requests answered, by method, route and status code.',
-    labelNames: ['method', 'route', 'code'] as const,
-    registers,
-  });
-  const durations: Histogram<'route'> = new Histogram({
-    name: 'ne_registry_http_request_duration_seconds',
-    help: 'Time from the first byte of a request to the last of its answer, by route.',
-    labelNames: ['route'],
-    buckets,
-    registers,
-  });
-  const children = new Map<string, Child>();
-  return ({ route, method, status, seconds }) => {
-    const known = methods.has(method) ? method : 'other';
-    const key = `${route} ${known} ${status}`;
-    let child = children.get(key);
-    if (child === undefined) {
-      const count = requests.labels(known, route, String(status));
-      const time = durations.labels(route);
-      child = { count: () => count.inc(), time: (value) => time.observe(value) };
-      children.set(key, child);
-    }
-    child.count();
-    child.time(seconds);
   };
 }
 

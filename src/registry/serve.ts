@@ -15,15 +15,16 @@ import { Tokens } from './auth/tokens.ts';
 import { prepareDataDirectory } from './data-directory.ts';
 import { adminRouter } from './http/admin-router.ts';
 import { Admission } from './http/admission.ts';
-import { createApi } from './http/api.ts';
+import { createApi, type Rooms } from './http/api.ts';
 import { healthRouter } from './http/health-router.ts';
 import { Intake } from './http/intake.ts';
 import { metricsRouter } from './http/metrics-router.ts';
 import { Pulls } from './http/pulls.ts';
+import { QuickLane } from './http/quick-lane.ts';
 import { tokenRouter } from './http/token-router.ts';
 import { createWebApp, dispatch } from './http/web.ts';
 import { sweepAbandonedUploads } from './jobs/abandoned-uploads.ts';
-import { Listener } from './listener.ts';
+import { Listener, timeouts } from './listener.ts';
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
 import { Reloader } from './reload.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
@@ -126,13 +127,15 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
   const app = (routers: Router[]) => createWebApp({ log, observe: metrics.observe, routers });
   const management = managementRouters(house, register);
   const { api, management: separate } = document.listen;
+  const rooms = roomsOf(house, document);
   const web = app(separate === undefined ? [...apiRouters(house), ...management] : apiRouters(house));
   return {
     api: new Listener({
       address: api,
       purpose: 'the API (--listen, listen.api)',
       tls,
-      handle: dispatch(ociApi(house, document), web, metrics.uploadsInProgress),
+      handle: dispatch(createApi(rooms), web, metrics.uploadsInProgress),
+      lane: new QuickLane(rooms, { first: timeouts.headers, keepAlive: timeouts.keepAlive }),
     }),
     management:
       separate === undefined
@@ -145,8 +148,8 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
   };
 }
 
-function ociApi({ stores, auth, pulls, log, metrics, now, settings }: House, { limits }: RegistryBootstrap) {
-  return createApi({
+function roomsOf({ stores, auth, pulls, log, metrics, now, settings }: House, { limits }: RegistryBootstrap): Rooms {
+  return {
     ...stores,
     ...auth,
     pulls,
@@ -155,8 +158,9 @@ function ociApi({ stores, auth, pulls, log, metrics, now, settings }: House, { l
     intake: new Intake(Math.max(intakeBytes, limits.manifestBytes)),
     admission: new Admission(),
     settings: () => settings().document,
+    configuration: settings,
     observe: metrics.observe,
-  });
+  };
 }
 
 function apiRouters({ auth, usage, now, settings }: House): Router[] {

@@ -40,7 +40,10 @@ export interface CallerSettings {
 }
 
 /** What of a request matters to authentication. Forwarded headers count only from a trusted peer. */
-export function callerOf(request: IncomingMessage, { proxies, fallbackAuthority }: CallerSettings): Caller {
+export function callerOf(
+  request: Pick<IncomingMessage, 'socket' | 'headers'>,
+  { proxies, fallbackAuthority }: CallerSettings,
+): Caller {
   const { socket, headers } = request;
   const peer = plain(socket.remoteAddress ?? '');
   const forwarded = proxies.has(peer);

@@ -8,6 +8,8 @@ export interface Identity {
   readonly administrator: boolean;
   /** What a bearer token was issued for. A ceiling: absent where the caller came with a password. */
   readonly scope?: readonly Grant[];
+  /** Milliseconds since the epoch after which the credentials must be looked at again: a bearer token expires. */
+  readonly until?: number;
 }
 
 /** One entry of a token's `access` claim (Docker token authentication, "access" claim). */

@@ -112,13 +112,14 @@ export class RegistryGate implements Gate {
       this.#unauthorized(caller, { message: 'the token is not valid here or has expired', error: 'invalid_token' });
     if (token === undefined) throw refused();
     const { users, anonymous } = this.#settings();
+    const until = token.expires * 1000;
     if (token.subject === '') {
       if (anonymous === 'None') throw refused();
-      return { ...nobody, scope: token.grants };
+      return { ...nobody, scope: token.grants, until };
     }
     const user = users.get(token.subject);
     if (user === undefined || user.stamp !== token.stamp) throw refused();
-    return { ...identityOf(user), scope: token.grants };
+    return { ...identityOf(user), scope: token.grants, until };
   }
 
   #unauthorized(

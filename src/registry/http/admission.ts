@@ -16,6 +16,11 @@ interface InFlight {
 export class Admission {
   readonly #clients = new Map<string, InFlight>();
 
+  /** Whether a request could come in that is answered before the next one is looked at, and so need not be counted. */
+  admits(address: string, { concurrentRequests }: AdmissionLimits): boolean {
+    return concurrentRequests === 0 || (this.#clients.get(address)?.requests ?? 0) < concurrentRequests;
+  }
+
   /**
    * Counts a request in; the returned function counts it out and must be called once.
    * @throws Refusal TOOMANYREQUESTS where the address is at its limit

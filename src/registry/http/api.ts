@@ -23,6 +23,8 @@ export type ApiSettings = Pick<RegistryBootstrap, 'limits' | 'content'>;
 
 export interface ApiLog {
   debug(fields: object, message: string): void;
+  /** Whether a line of this level is written at all; where it is not told, its fields are put together for nothing. */
+  isLevelEnabled?(level: 'debug'): boolean;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
@@ -38,9 +40,11 @@ export interface Rooms {
   readonly admission: Admission;
   readonly log: ApiLog;
   settings(): ApiSettings;
+  /** Another object whenever users, keys, rules or anything else was reloaded. */
+  configuration(): object;
   /** Milliseconds since the epoch. */
   now(): number;
-  callerOf(request: IncomingMessage): Caller;
+  callerOf(request: Pick<IncomingMessage, 'socket' | 'headers'>): Caller;
   observe(sample: RequestSample): void;
 }
 
@@ -131,7 +135,7 @@ function fail(rooms: Rooms, exchange: Pick<Exchange, 'request' | 'response'>, er
 const disconnects = new Set(['ECONNRESET', 'EPIPE', 'ECANCELED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
 
 /** The client went away: nobody is left to be told, and nothing of ours is wrong. */
-function isDisconnect(error: unknown): boolean {
+export function isDisconnect(error: unknown): boolean {
   return error instanceof Error && 'code' in error && disconnects.has(String(error.code));
 }
 

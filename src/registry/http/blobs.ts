@@ -18,12 +18,11 @@ export async function getBlob(rooms: Rooms, exchange: Exchange, target: Target):
   rooms.gate.authorize(identity, 'Pull', target.repository, caller);
   const row = await rooms.metadata.blob(target.repository, target.digest);
   if (row === undefined) throw unknownBlob(target);
-  const etag = `"${row.digest}"`;
-  const headers = { 'docker-content-digest': row.digest, etag, 'accept-ranges': 'bytes' };
+  const headers = validators(row);
   const { 'if-none-match': known } = request.headers;
   if (known !== undefined && matches(known, row.digest)) return reply(exchange, 304, headers);
 
-  const range = wantedRange(exchange, row, etag);
+  const range = wantedRange(exchange, row, headers.etag);
   if (range === 'unsatisfiable') {
     throw new Refusal('BLOB_UPLOAD_INVALID', `the range is outside the blob, which has ${row.size} bytes`, {
       status: 416,
@@ -31,7 +30,7 @@ export async function getBlob(rooms: Rooms, exchange: Exchange, target: Target):
     });
   }
   if (request.method === 'HEAD') await vouch(rooms, target, row);
-  const answer = { ...headers, ...rangeHeaders(row, range), 'x-content-type-options': 'nosniff' };
+  const answer = { ...headers, ...rangeHeaders(row, range), ...nosniff };
   const status = range === undefined ? 200 : 206;
   if (request.method === 'HEAD') return reply(exchange, status, answer);
   await sendBytes(rooms, exchange, { target, row }, { status, headers: answer, range });
@@ -62,6 +61,17 @@ function wantedRange({ request }: Exchange, row: BlobRow, etag: string): ByteRan
   // RFC 9110 §14.2: a range means something for GET alone, and with If-Range for the same content.
   if (request.method === 'HEAD' || (ifRange !== undefined && ifRange !== etag)) return undefined;
   return parseRange(range, row.size);
+}
+
+/** Of an answer with the whole blob. */
+export function blobHeaders(row: BlobRow): Record<string, string | number> {
+  return { ...validators(row), ...rangeHeaders(row, undefined), ...nosniff };
+}
+
+const nosniff = { 'x-content-type-options': 'nosniff' };
+
+function validators({ digest }: BlobRow) {
+  return { 'docker-content-digest': digest, etag: `"${digest}"`, 'accept-ranges': 'bytes' };
 }
 
 function rangeHeaders(row: BlobRow, range: ByteRange | undefined): Record<string, string | number> {

@@ -85,7 +85,8 @@ export async function deleteManifest(rooms: Rooms, exchange: Exchange, target: T
   reply(exchange, 202, {});
 }
 
-function manifestHeaders(row: ManifestRow): Record<string, string | number> & { etag: string } {
+/** Of an answer with the manifest, or with what is known of it. */
+export function manifestHeaders(row: ManifestRow): Record<string, string | number> & { etag: string } {
   return {
     'content-type': row.mediaType,
     'content-length': row.size,

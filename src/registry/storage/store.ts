@@ -30,6 +30,8 @@ export interface BlobStore {
   cancel(id: string): Promise<void>;
   /** Opens stored bytes for reading, or undefined where the key holds nothing. The caller closes it. */
   open(key: string): Promise<BlobReader | undefined>;
+  /** All the bytes of a small blob, where they are in memory now; nobody may change them. */
+  content?(key: string): Uint8Array | undefined;
   /** Removes stored bytes for good. Nothing there is success. */
   remove(key: string): Promise<void>;
   /**

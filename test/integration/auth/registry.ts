@@ -100,5 +100,6 @@ function logInto(lines: TestRegistry['lines']): Log {
     error: at('error'),
     fatal: at('fatal'),
     setLevel: () => undefined,
+    isLevelEnabled: () => true,
   };
 }

@@ -14,6 +14,8 @@ interface Entry {
   readonly value: ManifestRow | ManifestWithBytes | BlobRow;
   readonly epoch: number;
   readonly bytes: number;
+  /** Asked for since it was last at the end of the queue. */
+  used: boolean;
 }
 
 /**
@@ -31,12 +33,13 @@ export class ReadCache {
     const key = `${repository}\n${name}`;
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
     if (entry.epoch < (this.#epochs.get(repository) ?? 0)) {
+      this.#entries.delete(key);
       this.#bytes -= entry.bytes;
       return undefined;
     }
-    this.#entries.set(key, entry);
+    // A mark instead of a move to the end: moving makes the map build itself anew again and again.
+    entry.used = true;
     return entry.value as T;
   }
 
@@ -46,11 +49,15 @@ export class ReadCache {
     const key = `${repository}\n${name}`;
     this.#bytes += bytes - (this.#entries.get(key)?.bytes ?? 0);
     this.#entries.delete(key);
-    this.#entries.set(key, { value, epoch: this.#epoch, bytes });
+    this.#entries.set(key, { value, epoch: this.#epoch, bytes, used: false });
     for (const [oldest, entry] of this.#entries) {
       if (this.#bytes <= MOST_BYTES) return;
       this.#entries.delete(oldest);
-      this.#bytes -= entry.bytes;
+      if (entry.used) {
+        // Its second chance: it goes to the end of the queue.
+        entry.used = false;
+        this.#entries.set(oldest, entry);
+      } else this.#bytes -= entry.bytes;
     }
   }
 

@@ -61,6 +61,11 @@ export class OpenFiles {
     if (this.#idle.size > MOST_IDLE) this.#sweep(Number.NEGATIVE_INFINITY);
   }
 
+  /** What is kept of a file. */
+  content(key: string): Buffer | undefined {
+    return this.#known.get(key)?.content;
+  }
+
   /** Whether the content of this file may be kept. */
   mayKeep(file: OpenFile): boolean {
     return file.size <= SMALL && !file.stale && this.#contentBytes + file.size <= MOST_CONTENT;

@@ -1,0 +1,79 @@
+import type { ManifestRow, ManifestWithBytes } from '../metadata/store.ts';
+
+/** Bytes of answers that are kept for the rest of their second. */
+const mostBytes = 1024 * 1024;
+/** A longer body is written from where it is instead of copied behind its head. */
+export const longestCopied = 16 * 1024;
+
+type Headers = Readonly<Record<string, string | number>>;
+
+/**
+ * Whole answers as they go over the wire, kept while their `Date` is true: what is pulled a thousand times a second is put
+ * together once. They are found by the row of the metadata they were made of, so they can be no older than that.
+ */
+export class Answers {
+  readonly #now: () => number;
+  readonly #keepAliveSeconds: number;
+  #second = -1;
+  #date = '';
+  #bytes = 0;
+  #heads = new Map<object, Buffer>();
+  #wholes = new Map<object, Buffer>();
+
+  /** @param now milliseconds since the epoch */
+  constructor(now: () => number, keepAliveSeconds: number) {
+    this.#now = now;
+    this.#keepAliveSeconds = keepAliveSeconds;
+  }
+
+  /** The head of a 200 with these headers; undefined where one of them cannot be sent as it is. */
+  head(row: object, headers: () => Headers): Buffer | undefined {
+    this.#tick();
+    const known = this.#heads.get(row);
+    if (known !== undefined) return known;
+    const text = this.#serialize(headers());
+    return text === undefined ? undefined : this.#keep(this.#heads, row, Buffer.from(text, 'latin1'));
+  }
+
+  /** Head and body of a small manifest in one piece. */
+  whole(row: ManifestWithBytes, headers: (row: ManifestRow) => Headers): Buffer | undefined {
+    this.#tick();
+    const known = this.#wholes.get(row);
+    if (known !== undefined) return known;
+    const head = this.#serialize(headers(row));
+    if (head === undefined) return undefined;
+    return this.#keep(this.#wholes, row, Buffer.concat([Buffer.from(head, 'latin1'), row.bytes]));
+  }
+
+  #tick(): void {
+    const second = Math.floor(this.#now() / 1000);
+    if (second === this.#second) return;
+    this.#second = second;
+    this.#date = new Date(second * 1000).toUTCString();
+    this.#forget();
+  }
+
+  #keep(answers: Map<object, Buffer>, row: object, answer: Buffer): Buffer {
+    this.#bytes += answer.byteLength;
+    if (this.#bytes > mostBytes) this.#forget();
+    answers.set(row, answer);
+    return answer;
+  }
+
+  #forget(): void {
+    this.#heads.clear();
+    this.#wholes.clear();
+    this.#bytes = 0;
+  }
+
+  /** As Node would: its own fields come last. */
+  #serialize(headers: Headers): string | undefined {
+    let text = 'HTTP/1.1 200 OK\r\ndocker-distribution-api-version: registry/2.0\r\n';
+    for (const [name, value] of Object.entries(headers)) {
+      // A media type is the client's word: nothing in it may end the field.
+      if (typeof value === 'string' && !/^[\x20-\x7e]*$/.test(value)) return undefined;
+      text += `${name}: ${value}\r\n`;
+    }
+    return `${text}Date: ${this.#date}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${this.#keepAliveSeconds}\r\n\r\n`;
+  }
+}

@@ -111,16 +111,13 @@ function rowOf({ digest, mediaType, size, subject, pushedAt }: RawRow): Manifest
   return subject === null ? { digest, mediaType, size, pushedAt } : { digest, mediaType, size, subject, pushedAt };
 }
 
+// The repository as a value, not as a join: the order is then that of the index.
 const REFERRERS = `SELECT m.digest, m.media_type AS "mediaType", m.size, m.artifact_type AS "artifactType", m.annotations
-  FROM repositories r JOIN manifests m ON m.repository_id = r.id
-  WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3`;
-const allReferrers: Statement = {
-  name: 'referrers',
-  text: `${REFERRERS} ORDER BY m.repository_id, m.subject, m.digest LIMIT $4`,
-};
+  FROM manifests m WHERE m.repository_id = (SELECT id FROM repositories WHERE name = $1) AND m.subject = $2 AND m.digest > $3`;
+const allReferrers: Statement = { name: 'referrers', text: `${REFERRERS} ORDER BY m.digest LIMIT $4` };
 const typedReferrers: Statement = {
   name: 'referrers_of_type',
-  text: `${REFERRERS} AND m.artifact_type = $5 ORDER BY m.repository_id, m.subject, m.artifact_type, m.digest LIMIT $4`,
+  text: `${REFERRERS} AND m.artifact_type = $5 ORDER BY m.digest LIMIT $4`,
 };
 
 interface RawReferrer {
@@ -153,11 +150,10 @@ export async function referrers(
 
 type Whole = ManifestRow & { repository: string; bytes: Uint8Array };
 type RawWhole = Omit<RawRow, 'n' | 'bytes'> & { repository: string; bytes: Buffer };
-const WHOLE = `SELECT r.name AS repository, ${COLUMNS}, b.bytes FROM repositories r
-  JOIN manifests m ON m.repository_id = r.id JOIN manifest_bytes b ON b.manifest_id = m.id`;
 const restOfRepository: Statement = {
   name: 'manifests_of_repository',
-  text: `${WHOLE} WHERE r.name = $1 AND m.digest > $2 ORDER BY m.repository_id, m.digest LIMIT $3`,
+  text: `SELECT $1::text AS repository, ${COLUMNS}, b.bytes FROM manifests m JOIN manifest_bytes b ON b.manifest_id = m.id
+    WHERE m.repository_id = (SELECT id FROM repositories WHERE name = $1) AND m.digest > $2 ORDER BY m.digest LIMIT $3`,
 };
 /** No more repositories than manifests are wanted, and no more manifests of each. */
 const repositoriesAfter: Statement = {

@@ -118,8 +118,9 @@ export class PostgresServer {
     client.on('error', () => undefined);
     await client.connect();
     try {
-      const result = await client.query<Row>(sql);
-      return result.rows ?? [];
+      // Several statements have several results; the last one counts.
+      const results = [await client.query<Row>(sql)].flat();
+      return results.at(-1)?.rows ?? [];
     } finally {
       await client.end();
     }

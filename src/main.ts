@@ -1,7 +1,7 @@
 /** `ne-registry`: reads the command line and hands over to one program. Each is loaded only when it is asked for. */
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodes, Fatal, reportFatal } from './platform/fatal.ts';
-import type { AdminCheckFlags, CreateUserFlags } from './registry/admin/flags.ts';
+import { addAdmin } from './registry/admin/commands.ts';
 import type { ServeFlags } from './registry/config.ts';
 
 /** Every action gives its exit code here. */
@@ -98,50 +98,6 @@ function passedThrough(program: Command, name: string, description: string): Com
 
 function asksForHelp(args: readonly string[]): boolean {
   return args.includes('--help') || args.includes('-h');
-}
-
-const createUserExamples = `
-Examples:
-  $ ne-registry admin create-user alice --data ./data          # prints a new random password once
-  $ ne-registry admin create-user alice --data ./data --password-stdin < password.txt
-  $ ne-registry admin create-user bot --htpasswd users.htpasswd
-
-A user who is there already gets the new password. A running registry takes the change over within seconds.
-The user "admin" is the administrator unless the configuration names others.`;
-
-const checkExamples = `
-Examples:
-  $ ne-registry admin check --data ./data
-  $ ne-registry admin check --data ./data --rehash --output json
-
-Checks the database, every manifest against its digest, and that every blob is there with its size. It only reads,
-and may run beside a registry. Exit codes: 0 all is well, 1 something is damaged, 2 wrong command line.`;
-
-function addAdmin(program: Command, exit: Exit): void {
-  const admin = program.command('admin').description('work on a registry offline');
-  admin
-    .command('create-user')
-    .description('add a user, or give one a new password')
-    .argument('<name>')
-    .option('--data <dir>', 'data directory; the user goes to its htpasswd file')
-    .addOption(new Option('--htpasswd <file>', 'the file to change').conflicts('data'))
-    .option('--password-stdin', 'read the password from standard input')
-    .addHelpText('after', createUserExamples)
-    .action(async (name: string, flags: CreateUserFlags) => {
-      const { createUser } = await import('./registry/admin/create-user.ts');
-      await createUser(name, flags, { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr });
-    });
-  admin
-    .command('check')
-    .description('look for damage')
-    .requiredOption('--data <dir>', 'data directory')
-    .option('--rehash', 'read every blob and compare its digest; takes as long as reading the volume does')
-    .addOption(new Option('--output <format>', 'text or json').choices(['text', 'json']).default('text'))
-    .addHelpText('after', checkExamples)
-    .action(async (flags: AdminCheckFlags) => {
-      const { runCheck } = await import('./registry/admin/run-check.ts');
-      exit(await runCheck(flags, { stdout: process.stdout, stderr: process.stderr }));
-    });
 }
 
 /** Runs a command line to its end; the exit code. */

@@ -1,5 +1,7 @@
 /** The data plane, put together: everything is made here and handed to whatever needs it. */
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Router } from 'express';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
@@ -23,10 +25,13 @@ import { Pulls } from './http/pulls.ts';
 import { QuickLane } from './http/quick-lane.ts';
 import { tokenRouter } from './http/token-router.ts';
 import { createWebApp, dispatch } from './http/web.ts';
-import { sweepAbandonedUploads } from './jobs/abandoned-uploads.ts';
+import { createJobMetrics } from './jobs/metrics.ts';
+import { startWorkers, type Workers } from './jobs/workers.ts';
 import { Listener, timeouts } from './listener.ts';
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
+import type { RunningRecovery } from './recovery/start.ts';
 import { Reloader } from './reload.ts';
+import { keepSafe } from './safekeeping.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
 import { openStores, type Stores } from './stores.ts';
 import { Usage, type UsageFigures } from './usage.ts';
@@ -78,7 +83,7 @@ interface House {
   readonly metrics: RegistryMetrics;
   readonly auth: ReturnType<typeof createAuth>;
   readonly pulls: Pulls;
-  readonly state: { draining: boolean };
+  readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
   now(): number;
   settings(): Settings;
 }
@@ -102,12 +107,13 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const pulls = new Pulls(stores.metadata, { now, log });
   const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, state: { draining: false } };
   const listeners = createListeners(house, register, first);
-  const sweeping = sweepUploads(house);
   return {
-    shutdown: shutdownSteps(house, listeners, { reloader, sweeping }),
+    shutdown: shutdownSteps(house, listeners, reloader),
     async start(): Promise<RunningRegistry> {
+      house.state.recovery = await keepSafe(first.document, { stores, register, log, now });
       const api = await listeners.api.listen();
       const management = await listeners.management?.listen();
+      house.state.workers = startWork(house, register);
       reloader.watch(watchSeconds);
       // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
       globalThis.gc?.();
@@ -163,19 +169,28 @@ function roomsOf({ stores, auth, pulls, log, metrics, now, settings }: House, { 
   };
 }
 
-function apiRouters({ auth, usage, now, settings }: House): Router[] {
+function apiRouters({ auth, usage, now, settings, state }: House): Router[] {
   const startedAt = new Date(now()).toISOString();
   const anonymousOn = () => settings().document.auth.anonymous !== 'None';
+  const lastBackup = async () => {
+    const newest = await state.recovery?.lastBackup();
+    return newest && { lastBackup: new Date(newest.takenAt).toISOString() };
+  };
   const status = async () => ({
     version,
     generation: settings().document.generation,
     startedAt,
     users: settings().users.size,
     ...statusFigures(await usage.figures()),
+    ...(await lastBackup()),
   });
+  const jobs = {
+    runNow: (kind: string) => state.workers?.runNow(kind) ?? false,
+    state: async () => (await state.workers?.state()) ?? [],
+  };
   return [
     tokenRouter({ ...auth, users: () => settings().users, anonymousOn }),
-    adminRouter({ ...auth, now, operator: () => settings().operator, status }),
+    adminRouter({ ...auth, now, operator: () => settings().operator, status, jobs }),
   ];
 }
 
@@ -184,31 +199,32 @@ function managementRouters({ stores, state }: House, register: MetricsRegistry):
   return [metricsRouter(register), healthRouter({ unreadiness })];
 }
 
-/** Looks every hour for uploads that were given up. */
-function sweepUploads({ stores, log, now, settings }: House): NodeJS.Timeout {
-  const sweep = async () => {
-    const dropped = await sweepAbandonedUploads(stores, now() - settings().document.limits.uploadIdleSeconds * 1000);
-    if (dropped > 0) log.info({ dropped }, 'dropped uploads that saw no byte for limits.uploadIdleSeconds');
+/** What is done beside serving: see `jobs/`. */
+function startWork({ stores, log, now, settings, state }: House, register: MetricsRegistry): Workers {
+  const quarantined = async () => {
+    const rows = await stores.metadata.quarantined({ limit: mostCounted });
+    return rows.length;
   };
-  const hour = 3_600_000;
-  return setInterval(() => {
-    sweep().catch((error: unknown) =>
-      log.warn({ err: error }, 'looking for abandoned uploads failed; tried again in an hour'),
-    );
-  }, hour).unref();
+  return startWorkers({
+    ...stores,
+    log,
+    now,
+    worker: `${hostname()} ${randomUUID()}`,
+    metrics: createJobMetrics(register, () => quarantined().catch(() => undefined)),
+    settings: () => settings().document,
+    followed: () => state.recovery?.journaledUpTo() ?? Number.MAX_SAFE_INTEGER,
+  });
 }
 
+/** Quarantined blobs past this are not counted. */
+const mostCounted = 10_000;
+
 /** The management listener goes last: probes are answered to the end. */
-function shutdownSteps(
-  house: House,
-  { api, management }: Listeners,
-  { reloader, sweeping }: { reloader: Reloader; sweeping: NodeJS.Timeout },
-): ShutdownStep[] {
+function shutdownSteps(house: House, { api, management }: Listeners, reloader: Reloader): ShutdownStep[] {
   const { log, pulls, stores, state, settings } = house;
   const drain = async () => {
     state.draining = true;
     reloader.stop();
-    clearInterval(sweeping);
     const { lingerSeconds, drainSeconds } = settings().document;
     api.leave();
     if (lingerSeconds > 0) await sleep(lingerSeconds * 1000);
@@ -217,7 +233,9 @@ function shutdownSteps(
   };
   return [
     { name: 'finishing requests in flight', run: drain },
+    { name: 'ending background work', run: () => state.workers?.stop() },
     { name: 'writing pull times', run: () => pulls.close() },
+    { name: 'writing the journal', run: () => state.recovery?.stop() },
     { name: 'closing the stores', run: () => stores.close() },
     { name: 'closing the management listener', run: async () => void (await management?.drain(1)) },
   ];

@@ -1,36 +1,39 @@
+import type { RegistryBootstrap } from '../../api/bootstrap/v1alpha1.ts';
 import { Fatal, messageOf } from '../../platform/fatal.ts';
-import { openForReading } from '../metadata/sqlite/connection.ts';
-import { databasePath } from '../metadata/sqlite/open.ts';
-import { checkHeader, findDamage } from '../metadata/sqlite/soundness.ts';
-import { openStores } from '../stores.ts';
+import { dataDirectoryOf } from '../config.ts';
 import { type CheckResult, check, type Finding } from './check.ts';
 import type { AdminCheckFlags } from './flags.ts';
-
-interface Output {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-}
+import { documentOf, type Outputs, withStores } from './place.ts';
+import { progressOn } from './progress.ts';
 
 const mostDatabaseFindings = 20;
 
 /** `ne-registry admin check`: 0 where all is well, 1 where something is damaged. Throws Fatal where it cannot look. */
-export async function runCheck(flags: AdminCheckFlags, output: { stdout: Output; stderr: Output }): Promise<number> {
-  const damage = databaseFindings(flags.data);
+export async function runCheck(flags: AdminCheckFlags, output: Outputs): Promise<number> {
+  const document = await documentOf(flags);
+  const damage = await databaseFindings(document);
   // With a damaged database the rest would say nothing that can be relied on.
-  const result = damage.length > 0 ? { ...nothing, findings: damage } : await checkContent(flags, output.stderr);
+  const result =
+    damage.length > 0 ? { ...nothing, findings: damage } : await checkContent(document, flags, output.stderr);
   output.stdout.write(flags.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : describe(result, flags));
   return result.findings.length === 0 ? 0 : 1;
 }
 
 const nothing: CheckResult = { manifests: 0, blobs: 0, rehashedBytes: 0, findings: [] };
 
-function databaseFindings(directory: string): Finding[] {
+/** A database server checks its own files. */
+async function databaseFindings(document: RegistryBootstrap): Promise<Finding[]> {
+  if (document.metadata.postgres !== undefined) return [];
+  const directory = document.metadata.sqlite?.path ?? dataDirectoryOf(document) ?? '';
+  const { openForReading } = await import('../metadata/sqlite/connection.ts');
+  const { databasePath } = await import('../metadata/sqlite/open.ts');
+  const { checkHeader, findDamage } = await import('../metadata/sqlite/soundness.ts');
   const path = databasePath(directory);
   const finding = (problem: string): Finding => ({
     what: 'database',
     where: path,
     problem,
-    remedy: 'stop the registry and restore the newest backup; the blobs are not touched by this',
+    remedy: 'stop the registry and run `ne-registry admin restore`; the blobs are not touched by this',
   });
   try {
     if (checkHeader(path) === 0) {
@@ -50,37 +53,22 @@ function databaseFindings(directory: string): Finding[] {
   }
 }
 
-async function checkContent(flags: AdminCheckFlags, stderr: Output): Promise<CheckResult> {
-  const document = { storage: { filesystem: { path: flags.data } }, metadata: { sqlite: {} }, limits: { reserveBytes: 0 } };
-  const stores = await openStores(document, { mode: 'read', onDeath: () => undefined });
-  try {
+function checkContent(
+  document: RegistryBootstrap,
+  flags: AdminCheckFlags,
+  stderr: Outputs['stderr'],
+): Promise<CheckResult> {
+  return withStores(document, 'read', async (stores) => {
     const { manifests, blobs } = await stores.metadata.statistics();
-    const bar = progressBar(stderr, manifests + blobs);
-    const onProgress = (done: { manifests: number; blobs: number }) => bar.show(done.manifests + done.blobs);
-    const result = await check({ ...stores, rehash: flags.rehash === true, onProgress });
-    bar.end();
-    return result;
-  } finally {
-    await stores.close();
-  }
-}
-
-/** One line that is written over and over, on a terminal only. */
-function progressBar(stderr: Output, total: number): { show(done: number): void; end(): void } {
-  const width = 30;
-  let shown = -1;
-  return {
-    show(done) {
-      const percent = Math.min(100, Math.floor((done / Math.max(total, 1)) * 100));
-      if (!stderr.isTTY || percent === shown) return;
-      shown = percent;
-      const filled = Math.round((percent / 100) * width);
-      stderr.write(`\rchecking [${'#'.repeat(filled)}${' '.repeat(width - filled)}] ${percent}%`);
-    },
-    end() {
-      if (stderr.isTTY) stderr.write(`\r${' '.repeat(width + 20)}\r`);
-    },
-  };
+    const bar = progressOn(stderr, 'checking');
+    const onProgress = (done: { manifests: number; blobs: number }) =>
+      bar.show(done.manifests + done.blobs, manifests + blobs);
+    try {
+      return await check({ ...stores, rehash: flags.rehash === true, onProgress });
+    } finally {
+      bar.end();
+    }
+  });
 }
 
 function describe({ manifests, blobs, findings }: CheckResult, { rehash }: AdminCheckFlags): string {

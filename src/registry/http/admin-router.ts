@@ -3,6 +3,7 @@ import { Refusal } from '../../domain/errors.ts';
 import { basicChallenge } from '../auth/challenge.ts';
 import type { Caller, Gate } from '../auth/contract.ts';
 import { type OperatorTrust, verifyOperatorToken } from '../auth/operator-token.ts';
+import type { JobState } from '../metadata/job-queue.ts';
 
 /** `GET /admin/v1/status`. */
 export interface RegistryStatus {
@@ -14,12 +15,22 @@ export interface RegistryStatus {
   readonly storage: { usedBytes: number; reclaimableBytes: number; freeBytes?: number };
   readonly repositories: number;
   readonly users: number;
+  /** When the newest snapshot in the second place was taken, RFC 3339. */
+  readonly lastBackup?: string;
+}
+
+/** The background work, as far as administrators may see and hurry it. */
+export interface AdminJobs {
+  /** Asks for a pass as soon as may be; false where there is no such kind. */
+  runNow(kind: string): boolean;
+  state(): Promise<JobState[]>;
 }
 
 export interface AdminRooms {
   readonly gate: Gate;
   operator(): OperatorTrust | undefined;
   status(): Promise<RegistryStatus>;
+  readonly jobs: AdminJobs;
   callerOf(request: Request): Caller;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -32,7 +43,21 @@ export function adminRouter(rooms: AdminRooms): Router {
   router.get('/admin/v1/status', async (_request, response) => {
     response.set('cache-control', 'no-store').json(await rooms.status());
   });
+  router.get('/admin/v1/jobs', async (_request, response) => {
+    response.set('cache-control', 'no-store').json({ jobs: (await rooms.jobs.state()).map(shownJob) });
+  });
+  router.post('/admin/v1/jobs/:kind', (request, response) => {
+    const { kind } = request.params;
+    if (!rooms.jobs.runNow(kind)) throw new Refusal('UNSUPPORTED', `there is no job ${kind}`, { status: 404 });
+    response.status(202).json({ kind });
+  });
   return router;
+}
+
+/** Times in RFC 3339. */
+function shownJob({ runAt, heldUntil, ...job }: JobState) {
+  const time = (at: number) => new Date(at).toISOString();
+  return { ...job, runAt: time(runAt), ...(heldUntil !== undefined && { heldUntil: time(heldUntil) }) };
 }
 
 function administratorsOnly(rooms: AdminRooms): RequestHandler {

@@ -17,14 +17,16 @@ export interface JournalParts {
   readonly metadata: JournalSource;
   readonly records: RecordStore;
   readonly log: Pick<Log, 'info' | 'warn'>;
+  /** The journal since the last checkpoint may grow to this, bytes; 64 MiB unless given. */
+  readonly checkpointBytes?: number;
   /** Milliseconds since the epoch. */
   now(): number;
 }
 
 /** What one object may hold; memory is bounded by it. */
 const most = { changes: 500, bytes: 2 * 1024 * 1024 };
-/** The journal since the last checkpoint may grow to this (bytes), or to the size of that checkpoint where it is larger. */
-const SMALLEST_CHECKPOINT = 64 * 1024 * 1024;
+/** The journal may also grow to the size of its checkpoint where that is larger. */
+const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 /** After a checkpoint failed, milliseconds. */
 const RETRY = 30_000;
 /** What an object counts at least, bytes: there shall not be a hundred thousand tiny ones. */
@@ -169,7 +171,8 @@ export class Journal {
   /** Beside the journal, which goes on meanwhile. */
   #checkpointWhereDue(): void {
     const owed = this.#owedAt !== undefined && this.#owedAt <= this.#parts.now();
-    const large = this.#owedAt === undefined && this.#bytes > Math.max(SMALLEST_CHECKPOINT, this.#checkpointSize);
+    const { checkpointBytes = CHECKPOINT_BYTES } = this.#parts;
+    const large = this.#owedAt === undefined && this.#bytes > Math.max(checkpointBytes, this.#checkpointSize);
     if (!owed && !large) return;
     this.#checkpointing ??= this.#checkpoint()
       .catch((error: unknown) => {

@@ -32,7 +32,7 @@ export async function replaceSqlite(
   const lock = lockDirectory(directory);
   let building: string | undefined;
   try {
-    if (!force) refuseContent(databasePath(directory));
+    if (!force) refuseContent(directory);
     building = await mkdtemp(join(directory, '.restore-'));
     const store = await openSqlite({ directory: building, mode: 'offline', onDeath: () => undefined, reserveBytes: 0 });
     try {
@@ -49,8 +49,12 @@ export async function replaceSqlite(
   }
 }
 
-/** A database that cannot be read holds nothing that could be overwritten by mistake: it is kept aside anyhow. */
-function refuseContent(path: string): void {
+/**
+ * Throws StoreError where a sound database holds something. One that cannot be read could not be overwritten by mistake: it is kept
+ * aside anyhow.
+ */
+export function refuseContent(directory: string): void {
+  const path = databasePath(directory);
   if (!holdsSomething(path)) return;
   throw new StoreError(
     'io',

@@ -5,7 +5,7 @@ import { DamagedFile, type Head, verifyPortable } from '../portable.ts';
 import type { Losses } from './report.ts';
 
 /** A file to begin from. */
-export interface Candidate extends Pick<Base, 'name' | 'epoch' | 'sequence'> {
+export interface Candidate extends Pick<Base, 'name' | 'epoch' | 'sequence' | 'takenAt'> {
   open(): Promise<Readable | undefined>;
 }
 
@@ -46,7 +46,7 @@ export async function planRestore({ journal, snapshots, exactly, losses }: PlanS
 }
 
 function from(records: Pick<RecordStore, 'get'>) {
-  return ({ name, epoch, sequence }: Base): Candidate => ({ name, epoch, sequence, open: () => records.get(name) });
+  return (base: Base): Candidate => ({ ...base, open: () => records.get(base.name) });
 }
 
 function lasts(content: Awaited<ReturnType<typeof surveyJournal>>): number[] {
@@ -72,7 +72,7 @@ async function whole(candidate: Candidate): Promise<NonNullable<Plan['base']>> {
 }
 
 function newestFirst(one: Candidate, other: Candidate): number {
-  return other.epoch - one.epoch || other.sequence - one.sequence;
+  return other.epoch - one.epoch || other.sequence - one.sequence || (other.takenAt ?? 0) - (one.takenAt ?? 0);
 }
 
 function inOrder(one: JournalObject, other: JournalObject): number {

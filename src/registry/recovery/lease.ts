@@ -1,0 +1,42 @@
+import type { JobQueue } from '../metadata/job-queue.ts';
+
+export interface LeaseParts {
+  readonly queue: JobQueue;
+  readonly kind: string;
+  /** Name of this process. */
+  readonly worker: string;
+  /** How long the others wait after a holder died, milliseconds. */
+  readonly length: number;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Work that one replica does and another takes over: a job that never ends. */
+export class Lease {
+  #parts: LeaseParts;
+  #held: number | undefined;
+
+  constructor(parts: LeaseParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether this process has it, from now for its length. Asking again renews. */
+  async hold(): Promise<boolean> {
+    const { queue, kind, worker, length, now } = this.#parts;
+    const leaseUntil = now() + length;
+    if (this.#held !== undefined && (await queue.renewJob({ id: this.#held, worker, leaseUntil }))) return true;
+    this.#held = undefined;
+    await queue.enqueueJob({ kind, key: kind, payload: '{}', runAt: now(), now: now() });
+    const job = await queue.claimJob({ kinds: [kind], worker, now: now(), leaseUntil });
+    this.#held = job?.id;
+    return job !== undefined;
+  }
+
+  /** Lets another have it at once. */
+  async release(): Promise<void> {
+    const { queue, worker, now } = this.#parts;
+    if (this.#held === undefined) return;
+    await queue.finishJob({ id: this.#held, worker, again: { runAt: now(), payload: '{}' } });
+    this.#held = undefined;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Recovery, SnapshotRow } from '../metadata/recovery.ts';
+import type { RecordStore } from '../storage/records.ts';
+import { writeBase } from './base.ts';
+import { readSnapshotName, snapshotName, surveySnapshots } from './names.ts';
+
+export interface SnapshotParts {
+  readonly metadata: Pick<Recovery, 'export' | 'snapshots' | 'addSnapshot' | 'dropSnapshot'>;
+  readonly target: RecordStore;
+}
+
+/**
+ * Takes a snapshot into the second place. Its row comes before its first byte, so that nothing that it names is unlinked while it
+ * is written, and again with its size when it is there.
+ */
+export async function takeSnapshot({ metadata, target }: SnapshotParts, epoch: number): Promise<SnapshotRow> {
+  const name = async (moment: { sequence: number; takenAt: number }) => {
+    const row = { name: snapshotName({ ...moment, epoch }), ...moment, size: 0 };
+    await metadata.addSnapshot(row);
+    return row.name;
+  };
+  const written = await writeBase({ metadata, records: target, name });
+  const row = { name: written.name, sequence: written.sequence, takenAt: written.takenAt, size: written.size };
+  await metadata.addSnapshot(row);
+  return row;
+}
+
+/**
+ * Makes rows and objects agree, and drops all but the newest `keep`. The object of a snapshot goes before its row: there is never
+ * one whose bytes may be unlinked. An object without a row (of a command, or from before a restore) is taken in.
+ */
+export async function tidySnapshots({ metadata, target }: SnapshotParts, keep: number): Promise<void> {
+  const objects = await surveySnapshots(target);
+  const rows = new Map((await metadata.snapshots()).map((row) => [row.name, row]));
+  for (const { name, sequence, takenAt, size } of objects) {
+    if (rows.get(name)?.size === size) continue;
+    await metadata.addSnapshot({ name, sequence, takenAt, size });
+  }
+  const there = new Set(objects.map(({ name }) => name));
+  for (const name of rows.keys())
+    if (!there.has(name) && readSnapshotName(name) !== undefined) await metadata.dropSnapshot(name);
+  for (const { name } of objects.slice(0, Math.max(0, objects.length - keep))) {
+    await target.remove(name);
+    await metadata.dropSnapshot(name);
+  }
+}

@@ -1,0 +1,90 @@
+/** Registries that are run from a configuration file, killed, and worked on with the admin commands. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { stringify } from 'yaml';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
+import { type Client, client } from '../registry/client.ts';
+import { run } from '../registry/server.ts';
+
+const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
+
+/** A data directory, a second place, and the configuration that names them; nothing runs yet. */
+export interface Site {
+  readonly folder: string;
+  readonly data: string;
+  readonly target: string;
+  /** File of the configuration. */
+  readonly config: string;
+  readonly authorization: string;
+  discard(): void;
+}
+
+export interface Running extends Client {
+  readonly url: string;
+  readonly pid: number;
+  readonly log: readonly string[];
+  kill(): Promise<void>;
+  stop(): Promise<number | null>;
+}
+
+/** `more` of the configuration, which may name the second place. */
+export async function createSite(
+  more: (target: string) => Partial<RegistryBootstrapInput> = () => ({}),
+): Promise<Site> {
+  const folder = mkdtempSync(join(tmpdir(), 'ne-recovery-'));
+  const [data, target, config] = [join(folder, 'data'), join(folder, 'second'), join(folder, 'config.yaml')];
+  const password = randomBytes(18).toString('base64url');
+  const made = await run(['admin', 'create-user', 'admin', '--data', data, '--password-stdin'], password);
+  if (made.code !== 0) throw new Error(made.stderr);
+  writeConfig(config, { storage: { filesystem: { path: data } }, ...more(target) });
+  const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
+  const discard = () => rmSync(folder, { recursive: true, force: true });
+  return { folder, data, target, config, authorization, discard };
+}
+
+export function writeConfig(file: string, document: Pick<RegistryBootstrapInput, 'storage'> & object): void {
+  const head = { apiVersion: 'bootstrap.ne-registry.io/v1alpha1', kind: 'RegistryBootstrap' };
+  writeFileSync(file, stringify({ ...head, listen: { api: '127.0.0.1:0' }, ...document }));
+}
+
+export async function serve({ config, authorization }: Pick<Site, 'config' | 'authorization'>): Promise<Running> {
+  const child = spawn(process.execPath, [program, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const log: string[] = [];
+  const url = await serving(child, log);
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return (await exited)[0];
+  };
+  return {
+    ...client({ url, authorization }),
+    url,
+    pid: child.pid ?? 0,
+    log,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  };
+}
+
+function serving(child: ChildProcess, log: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const take = (line: string) => {
+      log.push(line);
+      const port = /"port":(\d+)/.exec(line)?.[1];
+      if (port !== undefined && line.includes('"msg":"serving"')) resolve(`http://127.0.0.1:${port}`);
+    };
+    if (child.stdout) createInterface(child.stdout).on('line', take);
+    if (child.stderr) createInterface(child.stderr).on('line', take);
+    child.once('exit', (code) => reject(new Error(`serve ended with ${code}:\n${log.join('\n')}`)));
+  });
+}
+
+/** Runs `ne-registry admin …`; what it says as JSON where it was asked to. */
+export async function admin(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return run(['admin', ...args]);
+}

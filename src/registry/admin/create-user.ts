@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import { codeOf, Fatal, messageOf } from '../../platform/fatal.ts';
 import { hashPassword, longestPassword } from '../auth/bcrypt.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
+import { withFileLock } from '../metadata/sqlite/file-lock.ts';
 import type { CreateUserFlags } from './flags.ts';
 
 export interface Terminal {
@@ -28,9 +29,13 @@ export async function createUser(name: string, flags: CreateUserFlags, terminal:
   const file = fileOf(flags);
   const given = flags.passwordStdin ? await readPassword(terminal.stdin) : undefined;
   const password = given ?? randomBytes(16).toString('hex');
-  const text = await readUsers(file);
-  const known = parse(text, file).has(name);
-  await write(file, withUser(text, name, await hashPassword(password)));
+  const hash = await hashPassword(password);
+  const known = await alone(file, async () => {
+    const text = await readUsers(file);
+    const isKnown = parse(text, file).has(name);
+    await write(file, withUser(text, name, hash));
+    return isKnown;
+  });
   if (given === undefined) terminal.stdout.write(`${password}\n`);
   const shown = given === undefined ? '; the password above is shown this once' : '';
   terminal.stderr.write(`${known ? 'changed the password of' : 'added'} user ${name} in ${file}${shown}\n`);
@@ -62,6 +67,17 @@ function problemOf(password: string): string | undefined {
   return /[\0\r\n]/.test(password) ? 'must be one line' : undefined;
 }
 
+/** Two commands at once must not each write what the other has not seen. */
+async function alone<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
+    return await withFileLock(`${file}.lock`, work);
+  } catch (cause) {
+    if (cause instanceof Fatal) throw cause;
+    throw new Fatal(`cannot change ${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
 async function readUsers(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
@@ -88,7 +104,6 @@ function withUser(text: string, name: string, hash: string): string {
 
 async function write(file: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o750 });
     await writeFileAtomic(file, text);
   } catch (cause) {
     throw new Fatal(`cannot write ${file}: ${messageOf(cause)}; check its owner and the space left`, { cause });

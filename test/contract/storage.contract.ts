@@ -72,11 +72,12 @@ async function* cut(bytes: Uint8Array, at: number): AsyncGenerator<Uint8Array> {
   throw new Error('connection reset');
 }
 
-export function storageContract(name: string, open: OpenStorage): void {
+/** @param size of the blob that most is tried with, bytes: more than 3 MB */
+export function storageContract(name: string, open: OpenStorage, size = 3 * 1024 * 1024 + 17): void {
   describe(`${name} as blob store`, () => {
     let fixture: StorageFixture;
     let blobs: BlobStore;
-    const data = randomBytes(3 * 1024 * 1024 + 17);
+    const data = randomBytes(size);
     const begin = async () => {
       const id = randomUUID();
       await blobs.begin(id);

@@ -8,8 +8,8 @@ import type { Algorithm, Digest } from '../../domain/oci/digest.ts';
 export interface BlobStore {
   /** Several replicas share it: who writes to an upload has to hold it (`MetadataStore.holdUpload`). */
   readonly shared: boolean;
-  /** Makes room for a new upload. `id` is a UUID chosen by the caller. */
-  begin(id: string): Promise<void>;
+  /** Makes room for a new upload. `id` is a UUID chosen by the caller. `alone`: it begins and ends within one request. */
+  begin(id: string, options?: { alone?: boolean }): Promise<void>;
   /**
    * Appends a body to an upload at `offset`, which must be its present size, and keeps a running hash.
    * Bounded memory whatever the body's length; stops at `maxBytes`. An interrupted body keeps what arrived (it can be
@@ -25,11 +25,14 @@ export interface BlobStore {
    * sha512), makes bytes and directory entry durable, and returns the key under which they now are.
    * Throws Refusal DIGEST_INVALID and leaves no trace of the upload's bytes.
    */
-  finish(id: string, digest: Digest): Promise<StoredBlob>;
+  finish(id: string, digest: Digest, use?: HeldUse): Promise<StoredBlob>;
   /** Drops an upload and its bytes. No upload is success. */
   cancel(id: string): Promise<void>;
-  /** Opens stored bytes for reading, or undefined where the key holds nothing. The caller closes it. */
-  open(key: string): Promise<BlobReader | undefined>;
+  /**
+   * Opens stored bytes for reading, or undefined where the key holds nothing. The caller closes it. `wanted` says what will be
+   * sent, where that is known: a remote store asks for just that, at once.
+   */
+  open(key: string, wanted?: ByteSpan): Promise<BlobReader | undefined>;
   /** All the bytes of a small blob, where they are in memory now; nobody may change them. */
   content?(key: string): Uint8Array | undefined;
   /** Removes stored bytes for good. Nothing there is success. */
@@ -57,7 +60,18 @@ export interface StoredKey {
   readonly modifiedAt: number;
 }
 
-export interface AppendOptions {
+/** Bytes `start`..`end`, both included. */
+export interface ByteSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface HeldUse {
+  /** Since when (`performance.now()`) nobody else could have written to the upload: what was read since is still true. */
+  readonly heldSince?: number | undefined;
+}
+
+export interface AppendOptions extends HeldUse {
   readonly offset: number;
   /** Largest size the upload may reach, bytes. */
   readonly maxBytes?: number;
@@ -66,6 +80,8 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
   /** The chunks are the store's from now on: it may free their memory as soon as they are written. */
   readonly ownsChunks?: boolean;
+  /** `finish` follows at once: until then the last bytes need not outlive this process. */
+  readonly closing?: boolean;
 }
 
 export interface StoredBlob {

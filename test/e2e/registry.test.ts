@@ -293,7 +293,19 @@ describe('bad input gives a condition that says what to do', { timeout: 600_000 
       'ImagePullFailed',
       /localhost:1\/nothing:none cannot be pulled/,
     ],
-    ['a setting that comes later', { reclaim: { grace: '1h' } }, 'SettingNotSupported', /spec\.reclaim/],
+    ['a setting that comes later', { quota: [{ project: 'team', size: '1Gi' }] }, 'SettingNotSupported', /spec\.quota/],
+    [
+      'a claim for backups that is missing',
+      { backup: { target: { existingClaim: 'gone' } } },
+      'VolumeClaimMissing',
+      /bad\/gone, which spec\.backup/,
+    ],
+    [
+      'a database without its Secret',
+      { metadata: { postgres: { secretRef: { name: 'nowhere' } } } },
+      'SecretMissing',
+      /bad\/nowhere, which spec\.metadata\.postgres\.secretRef names, does not exist/,
+    ],
     ['a pod that no node takes', { nodeSelector: { disk: 'none' } }, 'PodUnschedulable', /no node takes/],
   ];
   for (const [index, [what, spec, reason, message]] of cases.entries()) {

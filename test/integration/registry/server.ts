@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const program = join(root, 'bin/ne-registry.js');
@@ -14,6 +15,8 @@ export interface ServerOptions {
   flags?: readonly string[];
   /** A data directory to take over; a fresh one unless given. */
   data?: string;
+  /** Settings of the bootstrap document beside listeners and storage; in place of `flags`. */
+  document?: Omit<RegistryBootstrapInput, 'apiVersion' | 'kind' | 'storage' | 'listen'>;
   /** Where to listen; a free port of the loopback interface unless given. */
   listen?: string;
   /** A folder that `build/bundle.ts` filled: run that, with the image's settings, instead of the sources. */
@@ -51,11 +54,24 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const user = 'tester';
   const password = passwords.get(data) ?? (await createUser(data, user));
   passwords.set(data, password);
-  const args = ['serve', '--data', data, '--listen', options.listen ?? '127.0.0.1:0', ...(options.flags ?? [])];
+  const args = options.document === undefined ? flagsFor(options, data) : configFor(options, data);
   const child = options.bundle === undefined ? spawnSources(args) : await spawnBundle(options.bundle, args);
   const log: string[] = [];
   const host = await listening(child, log);
   return describe(child, { host, data, user, password, log });
+}
+
+function flagsFor({ listen = '127.0.0.1:0', flags = [] }: ServerOptions, data: string): string[] {
+  return ['serve', '--data', data, '--listen', listen, ...flags];
+}
+
+/** Writes the document beside the data directory, and again where another one is wanted: it is read anew every two seconds. */
+function configFor({ listen = '127.0.0.1:0', document }: ServerOptions, data: string): string[] {
+  const file = `${data}.config.json`;
+  const whole = { ...document, storage: { filesystem: { path: data } }, listen: { api: listen } };
+  const kind = { apiVersion: 'bootstrap.ne-registry.io/v1alpha1', kind: 'RegistryBootstrap' };
+  writeFileSync(file, JSON.stringify({ ...kind, ...whole }));
+  return ['serve', '--config', file];
 }
 
 /** Runs `ne-registry` with arguments and, where given, a text on its standard input. */
@@ -128,6 +144,7 @@ function describe(child: ChildProcess, parts: Pick<Server, 'host' | 'data' | 'us
     discard: async () => {
       if (child.exitCode === null && child.signalCode === null) await end('SIGKILL');
       rmSync(parts.data, { recursive: true, force: true });
+      rmSync(`${parts.data}.config.json`, { force: true });
     },
   };
 }

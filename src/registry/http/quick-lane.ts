@@ -22,6 +22,7 @@ export class QuickLane {
   readonly #answers: Answers;
   readonly #timeouts: LaneTimeouts;
   readonly #connections = new Set<QuickConnection>();
+  #leaving = false;
 
   constructor(rooms: Rooms, timeouts: LaneTimeouts) {
     this.#rooms = rooms;
@@ -31,6 +32,8 @@ export class QuickLane {
 
   /** Takes a new connection. `serve` gives it to Node's server. */
   take(socket: Socket, serve: () => void): void {
+    // Node's server ends such a connection with its first answer.
+    if (this.#leaving) return serve();
     const connection = new QuickConnection(socket, {
       rooms: this.#rooms,
       answers: this.#answers,
@@ -43,6 +46,7 @@ export class QuickLane {
 
   /** Answers nothing more: who asks again is handed over. With `end`, connections that wait for nothing are closed. */
   leave(end: boolean): void {
+    this.#leaving = true;
     for (const connection of [...this.#connections]) connection.leave(end);
   }
 }

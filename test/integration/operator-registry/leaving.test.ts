@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { Agent, get, type IncomingMessage } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -30,6 +30,7 @@ async function serve(): Promise<{ child: ReturnType<typeof spawn>; ports: Servin
     kind: 'RegistryBootstrap',
     listen: { api: '127.0.0.1:0', management: '127.0.0.1:0' },
     storage: { filesystem: { path: join(folder, 'data') } },
+    auth: { anonymous: 'Push' },
     lingerSeconds,
   };
   const config = join(folder, 'config.yaml');
@@ -46,8 +47,16 @@ async function serve(): Promise<{ child: ReturnType<typeof spawn>; ports: Servin
   throw new Error('it ended before it served');
 }
 
-async function ask(port: number, path: string, agent: Agent | false = false) {
-  const [answer] = (await once(get({ host: '127.0.0.1', port, path, agent }), 'response')) as [IncomingMessage];
+interface Question {
+  readonly agent?: Agent;
+  readonly body?: string;
+}
+
+async function ask(port: number, path: string, { agent, body }: Question = {}) {
+  const method = body === undefined ? 'GET' : 'PUT';
+  const headers = { 'content-type': 'application/vnd.oci.image.index.v1+json' };
+  const asked = request({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false }).end(body);
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
   answer.resume();
   await once(answer, 'end');
   return { status: answer.statusCode, connection: answer.headers.connection };
@@ -56,22 +65,31 @@ async function ask(port: number, path: string, agent: Agent | false = false) {
 test('asked to end, it says that it is not ready, goes on answering for a while, and ends each connection', async () => {
   const { child, ports } = await serve();
   const ended = once(child, 'exit') as Promise<[number | null]>;
-  const agent = new Agent({ keepAlive: true });
+  const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+  const manifest = '/v2/a/manifests/1';
+  const [one, other, later] = [0, 1, 2].map(() => new Agent({ keepAlive: true })) as [Agent, Agent, Agent];
   try {
-    assert.deepEqual(await ask(ports.api, '/v2/', agent), { status: 401, connection: 'keep-alive' });
+    assert.equal((await ask(ports.api, manifest, { body: JSON.stringify(index) })).status, 201);
+    for (const [agent, path] of [
+      [one, manifest],
+      [other, '/v2/a/tags/list'],
+    ] as const) {
+      assert.deepEqual(await ask(ports.api, path, { agent }), { status: 200, connection: 'keep-alive' });
+    }
     assert.equal((await ask(ports.management, '/readyz')).status, 200);
     const asked = Date.now();
     child.kill('SIGTERM');
     await sleep(300);
     assert.equal((await ask(ports.management, '/readyz')).status, 503);
-    assert.deepEqual(await ask(ports.api, '/v2/', agent), { status: 401, connection: 'close' });
-    assert.deepEqual(await ask(ports.api, '/v2/'), { status: 401, connection: 'close' });
+    for (const agent of [one, other, later]) {
+      assert.deepEqual(await ask(ports.api, manifest, { agent }), { status: 200, connection: 'close' });
+    }
     const [code] = await ended;
     assert.equal(code, 0);
     const took = Date.now() - asked;
     assert.ok(took >= lingerSeconds * 1000 && took < lingerSeconds * 1000 + 5000, `${took} ms`);
   } finally {
-    agent.destroy();
+    for (const agent of [one, other, later]) agent.destroy();
     child.kill('SIGKILL');
   }
 });

@@ -47,7 +47,7 @@ export async function openStores(document: Places, options: StoresOptions): Prom
 }
 
 /** The blobs alone. */
-export async function openBlobs({ storage, limits }: Places, { mode }: Pick<StoresOptions, 'mode'>) {
+export async function openBlobs({ storage, limits, metadata }: Places, { mode }: Pick<StoresOptions, 'mode'>) {
   const readOnly = mode === 'read';
   if (storage.filesystem !== undefined) {
     const { FilesystemStore } = await import('./storage/filesystem.ts');
@@ -57,7 +57,10 @@ export async function openBlobs({ storage, limits }: Places, { mode }: Pick<Stor
   }
   if (storage.s3 === undefined) throw new Error('the document names no storage, which its schema refuses');
   const { openS3Store } = await import('./storage/s3.ts');
-  return { blobs: await openS3Store({ ...storage.s3, readOnly }), setReserve: () => undefined };
+  return {
+    blobs: await openS3Store({ ...storage.s3, readOnly, replicas: metadata.postgres !== undefined }),
+    setReserve: () => undefined,
+  };
 }
 
 /** The metadata alone. */

@@ -1,7 +1,7 @@
 import { Refusal } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
 import type { BlobRow } from '../metadata/store.ts';
-import type { BlobReader } from '../storage/store.ts';
+import type { BlobReader, ByteSpan } from '../storage/store.ts';
 import type { Rooms } from './api.ts';
 import { type Exchange, reply } from './exchange.ts';
 import { matches } from './manifests.ts';
@@ -38,7 +38,7 @@ export async function getBlob(rooms: Rooms, exchange: Exchange, target: Target):
 
 /** A push that follows a HEAD relies on what that said: the bytes must be there, and stay for that long. */
 async function vouch(rooms: Rooms, target: Target, row: BlobRow): Promise<void> {
-  const reader = await openWhole(rooms, target, row);
+  const reader = await openWhole(rooms, { target, row });
   await reader.close();
   if (!(await rooms.metadata.renewLease([row.digest], rooms.now()))) throw unknownBlob(target);
 }
@@ -93,9 +93,10 @@ async function sendBytes(
   { target, row }: { target: Target; row: BlobRow },
   answer: Answer,
 ): Promise<void> {
-  const reader = await openWhole(rooms, target, row);
+  const { start, end } = answer.range ?? { start: 0, end: row.size - 1 };
+  const reader = await openWhole(rooms, { target, row, wanted: { start, end } });
   try {
-    const { start, end } = answer.range ?? { start: 0, end: row.size - 1 };
+    if (reader.location !== undefined) return redirect(exchange, row, await reader.location('GET'));
     exchange.response.writeHead(answer.status, answer.headers);
     if (end >= start) await reader.send(exchange.response, start, end, exchange.caller.address);
     exchange.response.end();
@@ -104,16 +105,29 @@ async function sendBytes(
   }
 }
 
+/**
+ * The client fetches the bytes from the store itself, whole or the range that it asked for; its credentials for this registry
+ * stay here. HEAD is never redirected: nothing is to be fetched, and the answer here has every header.
+ */
+function redirect(exchange: Exchange, { digest }: BlobRow, location: string): void {
+  reply(exchange, 307, { location, 'docker-content-digest': digest, 'cache-control': 'no-store' });
+}
+
 /** Bytes that are missing or of the wrong length are taken out of service: a HEAD then says 404, and a push heals them. */
-async function openWhole(rooms: Rooms, target: Target, row: BlobRow): Promise<BlobReader> {
-  const reader = await rooms.blobs.open(row.key);
+async function openWhole(
+  rooms: Rooms,
+  { target, row, wanted }: { target: Target; row: BlobRow; wanted?: ByteSpan },
+): Promise<BlobReader> {
+  const reader = await rooms.blobs.open(row.key, wanted);
   if (reader !== undefined && reader.size === row.size) return reader;
   await reader?.close();
   const present = await rooms.metadata.blob(target.repository, target.digest);
   // Reclaimed or deleted since the row was read.
   if (present === undefined) throw unknownBlob(target);
   // Pushed again since the row was read: its bytes are under another key now.
-  if (present.key !== row.key) return openWhole(rooms, target, present);
+  if (present.key !== row.key) {
+    return openWhole(rooms, { target, row: present, ...(wanted && { wanted }) });
+  }
   const why = reader === undefined ? 'missing' : `${reader.size} bytes long instead of ${row.size}`;
   rooms.log.error({ digest: row.digest, key: row.key }, `stored blob is ${why}; quarantined, push it again to heal`);
   await rooms.metadata.quarantineBlob(row.digest, row.key, why, rooms.now());

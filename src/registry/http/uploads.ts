@@ -9,6 +9,7 @@ import { chunkBody } from './chunk.ts';
 import { type Exchange, reply } from './exchange.ts';
 import { digestQuery } from './query.ts';
 import { parseChunkRange } from './range.ts';
+import { type Hold, holding } from './upload-hold.ts';
 
 interface Session {
   readonly repository: string;
@@ -29,9 +30,10 @@ export async function beginUpload(rooms: Rooms, exchange: Exchange, repository: 
   const digest = digestQuery(query, 'digest');
   refuseUnknownAlgorithm(query);
   const session = { repository, id: randomUUID() };
-  await rooms.blobs.begin(session.id);
+  const alone = digest !== undefined && mount === undefined && hasBody(exchange.request);
+  await rooms.blobs.begin(session.id, { alone });
   await named(rooms, { ...session, owner: identity.name, startedAt: rooms.now() });
-  if (digest !== undefined && mount === undefined && hasBody(exchange.request)) {
+  if (alone) {
     return storeWhole(rooms, exchange, session, digest);
   }
   replyProgress(exchange, 202, session, 0);
@@ -49,7 +51,7 @@ async function named({ metadata, blobs }: Rooms, upload: UploadRow): Promise<voi
 /** `PATCH` on an upload: one chunk, or a stream (end-5). */
 export async function appendChunk(rooms: Rooms, exchange: Exchange, session: Session): Promise<void> {
   await ownUpload(rooms, exchange, session);
-  const size = await append(rooms, exchange, session);
+  const size = await holding(rooms, session.id, (hold) => append(rooms, exchange, session, hold));
   replyProgress(exchange, 202, session, size);
 }
 
@@ -60,8 +62,10 @@ export async function finishUpload(rooms: Rooms, exchange: Exchange, session: Se
   if (digest === undefined) {
     throw new Refusal('DIGEST_INVALID', 'closing an upload needs the query parameter digest=sha256:…');
   }
-  if (hasBody(exchange.request)) await append(rooms, exchange, session);
-  await store(rooms, session, digest);
+  await holding(rooms, session.id, async (hold) => {
+    if (hasBody(exchange.request)) await append(rooms, exchange, session, { ...hold, closing: true });
+    await store(rooms, session, digest, hold);
+  });
   replyStored(exchange, session.repository, digest);
 }
 
@@ -111,8 +115,8 @@ async function ownUpload(rooms: Rooms, exchange: Exchange, session: Session): Pr
 
 async function storeWhole(rooms: Rooms, exchange: Exchange, session: Session, digest: Digest): Promise<void> {
   try {
-    await append(rooms, exchange, session);
-    await store(rooms, session, digest);
+    await append(rooms, exchange, session, { closing: true });
+    await store(rooms, session, digest, {});
   } catch (error) {
     // The client was never told of this session, so nobody could resume or cancel it.
     await rooms.blobs.cancel(session.id);
@@ -122,14 +126,19 @@ async function storeWhole(rooms: Rooms, exchange: Exchange, session: Session, di
   replyStored(exchange, session.repository, digest);
 }
 
-async function append(rooms: Rooms, exchange: Exchange, { id }: Session): Promise<number> {
+async function append(
+  rooms: Rooms,
+  exchange: Exchange,
+  { id }: Session,
+  hold: Hold & { closing?: boolean },
+): Promise<number> {
   const { request } = exchange;
   const present = await rooms.blobs.progress(id);
   if (present === undefined) throw unknownUpload();
   const offset = chunkOffset(request, present, exchange);
   const { uploadBytes } = rooms.settings().limits;
   const limit = uploadBytes > 0 ? { maxBytes: uploadBytes } : {};
-  const { size } = await rooms.blobs.append(id, chunkBody(request), { offset, ownsChunks: true, ...limit });
+  const { size } = await rooms.blobs.append(id, chunkBody(request), { offset, ownsChunks: true, ...limit, ...hold });
   return size;
 }
 
@@ -154,8 +163,8 @@ function chunkOffset(request: IncomingMessage, present: number, { response }: Ex
   return present;
 }
 
-async function store(rooms: Rooms, session: Session, digest: Digest): Promise<void> {
-  const { key, size } = await finishBytes(rooms, session, digest);
+async function store(rooms: Rooms, session: Session, digest: Digest, hold: Hold): Promise<void> {
+  const { key, size } = await finishBytes(rooms, session, digest, hold);
   const { repository, id: uploadId } = session;
   const named = await nameBytes(rooms, { repository, digest, size, key, uploadId, now: rooms.now() });
   // Given up meanwhile: the bytes are an orphan, and the sweep takes them.
@@ -172,9 +181,15 @@ async function nameBytes({ metadata, blobs }: Rooms, blob: NewBlob): Promise<'na
   }
 }
 
-async function finishBytes(rooms: Rooms, { id }: Session, digest: Digest): Promise<{ key: string; size: number }> {
+async function finishBytes(
+  rooms: Rooms,
+  { id }: Session,
+  digest: Digest,
+  { heldSince, signal }: Hold,
+): Promise<{ key: string; size: number }> {
   try {
-    return await rooms.blobs.finish(id, digest);
+    signal?.throwIfAborted();
+    return await rooms.blobs.finish(id, digest, { heldSince });
   } catch (error) {
     // A wrong digest leaves no trace, the session included.
     if (error instanceof Refusal && error.code === 'DIGEST_INVALID') await rooms.metadata.deleteUpload(id);

@@ -184,6 +184,30 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
     assert.equal(await restarts(), 0);
   });
 
+  test('a bucket that is away is answered 503 where it is needed, and serving goes on by itself when it is back', async () => {
+    const traffic = await Traffic.start(door);
+    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await stores.toBucket.cut();
+    await eventually('refusals', 60, async () => traffic.failures.length >= 2);
+    await sleep(10_000);
+    await stores.toBucket.mend();
+    const mended = Date.now();
+    const at = traffic.tags.size;
+    await eventually('pushes after it is back', 60, async () => traffic.tags.size >= at + 4);
+    const seconds = (Date.now() - mended) / 1000;
+    assert.ok(seconds <= 30, `took ${seconds} s`);
+    await traffic.stop();
+    report('bucket away', traffic, 0);
+    for (const failure of traffic.failures) assert.match(failure, /: (503|429) |ECONNRESET|socket hang up|aborted/);
+    assert.ok(
+      traffic.failures.some((failure) => /: (503|429) \{"errors"/.test(failure)),
+      traffic.failures.join('; '),
+    );
+    await settled(60);
+    assert.equal(await restarts(), 0);
+    await traffic.verify();
+  });
+
   test('deleted and applied again it serves the same images, with the same keys', async () => {
     const keys = await bed.read('secret', 'main-keys', namespace);
     await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/main', '--timeout=120s']);

@@ -86,6 +86,8 @@ interface House {
   readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
   now(): number;
   settings(): Settings;
+  /** Why settings that are there are not the ones that run. */
+  fault(): string | undefined;
 }
 
 function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Settings, stores: Stores) {
@@ -105,12 +107,19 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const settings = () => reloader.current;
   const auth = createAuth(settings, { now, onCheck: metrics.passwordChecked });
   const pulls = new Pulls(stores.metadata, { now, log });
-  const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, state: { draining: false } };
+  const fault = () => reloader.fault;
+  const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, fault, state: { draining: false } };
   const listeners = createListeners(house, register, first);
   return {
     shutdown: shutdownSteps(house, listeners, reloader),
     async start(): Promise<RunningRegistry> {
-      house.state.recovery = await keepSafe(first.document, { stores, register, log, now });
+      house.state.recovery = await keepSafe(first.document, {
+        stores,
+        register,
+        log,
+        now,
+        backup: () => settings().document.backup,
+      });
       const api = await listeners.api.listen();
       const management = await listeners.management?.listen();
       house.state.workers = startWork(house, register);
@@ -169,7 +178,7 @@ function roomsOf({ stores, auth, pulls, log, metrics, now, settings }: House, { 
   };
 }
 
-function apiRouters({ auth, usage, now, settings, state }: House): Router[] {
+function apiRouters({ auth, usage, now, settings, fault, state }: House): Router[] {
   const startedAt = new Date(now()).toISOString();
   const anonymousOn = () => settings().document.auth.anonymous !== 'None';
   const lastBackup = async () => {
@@ -181,6 +190,7 @@ function apiRouters({ auth, usage, now, settings, state }: House): Router[] {
     generation: settings().document.generation,
     startedAt,
     users: settings().users.size,
+    ...settingsFault(fault()),
     ...statusFigures(await usage.figures()),
     ...(await lastBackup()),
   });
@@ -243,6 +253,10 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
 
 function storageFigures({ blobBytes, reclaimableBytes, freeBytes }: UsageFigures) {
   return { usedBytes: blobBytes, reclaimableBytes, freeBytes };
+}
+
+function settingsFault(fault: string | undefined) {
+  return fault === undefined ? {} : { settingsFault: fault };
 }
 
 function statusFigures(figures: UsageFigures) {

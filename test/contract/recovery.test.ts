@@ -88,6 +88,10 @@ test('an export that is imported exports the same again', async () => {
   await fc.assert(property, { numRuns: 15 });
 });
 
+function shownIn(rows: Awaited<ReturnType<typeof exported>>): string[] {
+  return rows.flatMap((row) => (row.row === 'visible' ? [`${row.repository} ${row.digest}`] : []));
+}
+
 test('any history is restored from snapshots, checkpoints and the journal', async () => {
   const property = fc.asyncProperty(history, (steps) =>
     withHouse(async (house) => {
@@ -95,6 +99,12 @@ test('any history is restored from snapshots, checkpoints and the journal', asyn
       const before = await exported(house.metadata);
       const { rows, report } = await restore(house);
       assert.deepEqual(essence(rows), essence(before), JSON.stringify(steps));
+      const shown = new Set(shownIn(before));
+      assert.deepEqual(
+        shownIn(rows).filter((one) => !shown.has(one)),
+        [],
+        'a repository shows what it did not show before',
+      );
       assert.deepEqual(
         rows.find(({ row }) => row === 'head'),
         { ...rows[0], sequence: await house.metadata.lastSequence() },

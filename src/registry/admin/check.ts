@@ -22,7 +22,7 @@ export interface CheckResult {
 }
 
 export interface CheckOptions {
-  readonly metadata: Pick<MetadataStore, 'manifests' | 'blobs'>;
+  readonly metadata: Pick<MetadataStore, 'manifests' | 'blobs' | 'quarantined'>;
   readonly blobs: Pick<BlobStore, 'open'>;
   /** Read every blob and compare its digest. */
   readonly rehash: boolean;
@@ -35,6 +35,7 @@ const page = { manifests: 20, blobs: 500 };
 const remedies = {
   manifest: 'delete this digest and push the image again, or restore the newest backup',
   blob: 'push an image that has this layer again, which heals it, or restore the newest backup',
+  quarantined: 'the scrubber puts it back where its bytes are right; otherwise push an image that has this layer again',
 };
 
 /** Compares what the metadata says with the bytes. Reads only. */
@@ -56,6 +57,12 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
     done.blobs++;
     options.onProgress(done);
   }
+  const told = new Set(findings.map(({ where }) => where));
+  for await (const { digest, damage, key } of allQuarantined(options.metadata)) {
+    if (told.has(digest)) continue;
+    const problem = `is out of service, because it was ${damage} (key ${key})`;
+    findings.push({ what: 'blob', where: digest, problem, remedy: remedies.quarantined });
+  }
   return { ...done, rehashedBytes, findings };
 }
 
@@ -65,6 +72,16 @@ async function* allManifests(metadata: CheckOptions['metadata']) {
     const rows = await metadata.manifests({ limit: page.manifests, ...(last && { last }) });
     yield* rows;
     last = rows.at(-1);
+    if (last === undefined) return;
+  }
+}
+
+async function* allQuarantined(metadata: CheckOptions['metadata']) {
+  let last: Digest | undefined;
+  for (;;) {
+    const rows = await metadata.quarantined({ limit: page.blobs, ...(last && { last }) });
+    yield* rows;
+    last = rows.at(-1)?.digest;
     if (last === undefined) return;
   }
 }

@@ -7,7 +7,7 @@ import { dataDirectoryOf } from '../config.ts';
 import type { Recovery } from '../metadata/recovery.ts';
 import { openFolder, openJournalRecords, openTargetRecords } from '../records.ts';
 import { writeBase } from '../recovery/base.ts';
-import { checkpointName, readSnapshotName } from '../recovery/names.ts';
+import { checkpointName, readSnapshotName, surveySnapshots } from '../recovery/names.ts';
 import { DamagedFile } from '../recovery/portable.ts';
 import type { Candidate } from '../recovery/restore/plan.ts';
 import { isComplete, type RestoreReport } from '../recovery/restore/report.ts';
@@ -41,7 +41,10 @@ async function restore(document: RegistryBootstrap, flags: RestoreFlags, output:
   try {
     const restoring = await prepared({ journal, blobs, ...sources });
     const rows = countedBy(restoring, (count) => bar.show(count, 0, `${count} rows`));
-    const keptAside = await put(document, flags.force === true, rows);
+    const keptAside = await put(document, flags.force === true, async (metadata) => {
+      await metadata.import(rows);
+      await adoptSnapshots(document, metadata);
+    });
     await beginEpoch(document, journal, restoring.newest.epoch + 1);
     return { ...restoring.report, ...(keptAside !== undefined && { keptAside }) };
   } finally {
@@ -73,21 +76,37 @@ async function* countedBy({ rows }: Restoring, show: (count: number) => void): R
 }
 
 /** A database in a file is replaced as a whole; one on a server has to be empty. @returns where the old one is kept */
-async function put(document: RegistryBootstrap, force: boolean, rows: Restoring['rows']): Promise<string | undefined> {
+async function put(
+  document: RegistryBootstrap,
+  force: boolean,
+  fill: (metadata: Recovery) => Promise<void>,
+): Promise<string | undefined> {
   if (document.metadata.postgres === undefined) {
     const directory = document.metadata.sqlite?.path ?? dataDirectoryOf(document) ?? '';
     await mkdir(directory, { recursive: true, mode: 0o750 });
     const { replaceSqlite } = await import('../metadata/sqlite/recovery-replace.ts');
-    return replaceSqlite({ directory, force, now: Date.now() }, (store) => store.import(rows));
+    return replaceSqlite({ directory, force, now: Date.now() }, fill);
   }
   const metadata = await openMetadata(document, { mode: 'offline', onDeath: () => undefined });
   try {
     await requireEmpty(metadata);
-    await metadata.import(rows);
+    await fill(metadata);
   } finally {
     await metadata.close();
   }
   return undefined;
+}
+
+/** From the first moment on, what a kept snapshot names is not unlinked. */
+async function adoptSnapshots({ backup }: RegistryBootstrap, metadata: Recovery): Promise<void> {
+  if (backup === undefined) return;
+  const target = await openTargetRecords(backup.target);
+  try {
+    for (const { name, sequence, takenAt, size } of await surveySnapshots(target))
+      await metadata.addSnapshot({ name, sequence, takenAt, size });
+  } finally {
+    await target.close();
+  }
 }
 
 async function requireEmpty(metadata: Pick<Recovery, 'lastSequence'>): Promise<void> {

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../platform/fatal.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Job, JobQueue } from '../metadata/job-queue.ts';
+import type { SnapshotRow } from '../metadata/recovery.ts';
+import type { RecordStore } from '../storage/records.ts';
 import { type SnapshotParts, takeSnapshot, tidySnapshots } from './snapshots.ts';
 
 const KIND = 'backup';
@@ -12,11 +14,18 @@ const LEASE = 60_000;
 /** After a failure, milliseconds. */
 const RETRY = 60_000;
 
-export interface BackupParts extends SnapshotParts {
-  readonly metadata: SnapshotParts['metadata'] & JobQueue;
+/** Where snapshots go, when, and how many stay. */
+export interface BackupPlan {
+  readonly target: RecordStore;
   /** The next time after one, milliseconds since the epoch. */
   next(after: number): number;
   readonly keep: number;
+}
+
+export interface BackupParts {
+  readonly metadata: SnapshotParts['metadata'] & JobQueue;
+  /** As it is set now; undefined where there is no second place. */
+  plan(): Promise<BackupPlan | undefined>;
   /** Of the journal: what is restored later goes on from there. */
   epoch(): number;
   readonly worker: string;
@@ -55,24 +64,37 @@ export class BackupWorker {
   }
 
   async #look(): Promise<void> {
-    const { metadata, worker, now, next } = this.#parts;
+    const { metadata, worker, now, epoch } = this.#parts;
     // The journal's epoch is part of a snapshot's name.
-    if (this.#parts.epoch() === 0) return;
-    const newest = (await metadata.snapshots()).at(-1);
-    const runAt = newest === undefined ? now() : next(newest.takenAt);
+    if (epoch() === 0) return;
+    const plan = await this.#parts.plan();
+    const kept = await metadata.snapshots();
+    if (plan === undefined) return this.#forget(kept);
+    const newest = kept.at(-1);
+    const runAt = newest === undefined ? now() : plan.next(newest.takenAt);
     await metadata.enqueueJob({ kind: KIND, key: KIND, payload: '{}', runAt, now: now() });
     const job = await metadata.claimJob({ kinds: [KIND], worker, now: now(), leaseUntil: now() + LEASE });
-    if (job !== undefined) await this.#work(job);
+    if (job !== undefined) await this.#work(job, plan);
   }
 
-  async #work({ id }: Job): Promise<void> {
-    const { metadata, worker, now, next, keep, log, onFailure } = this.#parts;
+  /** What nobody keeps any more holds no bytes back. */
+  async #forget(kept: readonly SnapshotRow[]): Promise<void> {
+    for (const { name } of kept) await this.#parts.metadata.dropSnapshot(name);
+    if (kept.length > 0)
+      this.#parts.log.info(
+        { snapshots: kept.length },
+        'no second place is set any more: what its snapshots name may go',
+      );
+  }
+
+  async #work({ id }: Job, { target, next, keep }: BackupPlan): Promise<void> {
+    const { metadata, worker, now, log, onFailure } = this.#parts;
     const renewing = setInterval(() => {
       metadata.renewJob({ id, worker, leaseUntil: now() + LEASE }).catch(() => undefined);
     }, LEASE / 3).unref();
     try {
-      const { name, size } = await takeSnapshot(this.#parts, this.#parts.epoch());
-      await tidySnapshots(this.#parts, keep);
+      const { name, size } = await takeSnapshot({ metadata, target }, this.#parts.epoch());
+      await tidySnapshots({ metadata, target }, keep);
       log.info({ snapshot: name, size }, 'snapshot of the metadata taken');
       await metadata.finishJob({ id, worker, again: { runAt: next(now()), payload: '{}' } });
     } catch (error) {

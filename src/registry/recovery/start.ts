@@ -5,11 +5,12 @@ import type { MetricsRegistry } from '../../platform/metrics.ts';
 import type { SnapshotRow } from '../metadata/recovery.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
-import { BackupWorker } from './backup-worker.ts';
+import { type BackupPlan, BackupWorker } from './backup-worker.ts';
 import { JournalWorker } from './journal-worker.ts';
 import { Lease } from './lease.ts';
 import { refuseLostHistory } from './lost-history.ts';
 import { recoveryMetrics } from './metrics.ts';
+import { lastOf, newestEpoch, surveyJournal } from './names.ts';
 
 /** How long the journal waits for a replica that died, milliseconds. */
 const JOURNAL_LEASE = 3000;
@@ -22,15 +23,16 @@ export interface RecoveryParts {
   readonly shared: boolean;
   /** The metadata is on a server that may fail over. */
   readonly mayStepBack: boolean;
-  readonly backup?: { readonly target: RecordStore; readonly keep: number; next(after: number): number };
+  /** Where snapshots go, as it is set now. */
+  plan(): Promise<BackupPlan | undefined>;
   readonly register: MetricsRegistry;
   readonly log: Pick<Log, 'info' | 'warn'>;
   now(): number;
 }
 
 export interface RunningRecovery {
-  /** Changes up to this one need not be kept for the journal. */
-  journaledUpTo(): number;
+  /** Changes up to this one need not be kept for the journal, whichever replica writes it. */
+  journaledUpTo(): Promise<number>;
   /** The newest snapshot that is whole. */
   lastBackup(): Promise<SnapshotRow | undefined>;
   /** Writes the last changes to the journal, and closes what it was given. Before the metadata is closed. */
@@ -42,7 +44,7 @@ export interface RunningRecovery {
  * @throws Fatal where the metadata lost what the journal knows
  */
 export async function startRecovery(parts: RecoveryParts): Promise<RunningRecovery> {
-  const { metadata, journal: records, shared, mayStepBack, backup, log, now } = parts;
+  const { metadata, journal: records, shared, mayStepBack, plan, log, now } = parts;
   await refuseLostHistory({ metadata, journal: records, mayStepBack });
   const worker = `${hostname()} ${randomUUID()}`;
   const lease = new Lease({ queue: metadata, kind: 'journal', worker, length: JOURNAL_LEASE, now });
@@ -52,18 +54,21 @@ export async function startRecovery(parts: RecoveryParts): Promise<RunningRecove
     lagSeconds: () => journal.lagSeconds(),
     lastBackup: async () => (await lastBackup())?.takenAt,
   });
-  const backups =
-    backup && new BackupWorker({ ...backup, metadata, worker, log, now, onFailure, epoch: () => journal.epoch });
+  const backups = new BackupWorker({ plan, metadata, worker, log, now, onFailure, epoch: () => journal.epoch });
   journal.start();
-  backups?.start();
+  backups.start();
   return {
-    journaledUpTo: () => journal.sequence,
+    journaledUpTo: async () => (journal.epoch > 0 ? journal.sequence : lastInNewestEpoch(records)),
     lastBackup,
     async stop() {
-      await backups?.stop();
+      await backups.stop();
       await journal.stop();
       await records.close();
-      await backup?.target.close();
     },
   };
+}
+
+async function lastInNewestEpoch(records: Pick<RecordStore, 'list'>): Promise<number> {
+  const content = await surveyJournal(records);
+  return lastOf(content, newestEpoch(content));
 }

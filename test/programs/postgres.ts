@@ -164,6 +164,7 @@ export class PostgresServer {
       user: SUPERUSER,
       password: this.superuserPassword,
       connectionTimeoutMillis: 5000,
+      options: '-c default_transaction_read_only=off',
       ssl: this.#settings.includes('ssl=on') ? { rejectUnauthorized: false } : false,
     } as const;
   }

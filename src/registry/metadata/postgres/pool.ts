@@ -82,7 +82,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#pause);
-    for (const waiting of this.#waiting) this.#answer(waiting, (one) => one.reject(closed()));
+    this.#refuse(closed());
     const idle = this.#idle.splice(0);
     for (const session of idle) this.#all.delete(session);
     await Promise.all(idle.map((session) => session.close()));
@@ -113,6 +113,8 @@ export class Pool {
       (error: Error) => {
         this.#opening -= 1;
         this.#reason = error;
+        // Waiting helps where a server is away; it does not help against a wrong password.
+        if (!(error instanceof StoreError && error.kind === 'busy')) this.#refuse(error);
         this.#backOff();
         this.#settle();
       },
@@ -143,6 +145,10 @@ export class Pool {
     if (at >= 0) this.#idle.splice(at, 1);
     this.#settle();
     this.#grow();
+  }
+
+  #refuse(error: Error): void {
+    for (const waiting of this.#waiting) this.#answer(waiting, (one) => one.reject(error));
   }
 
   #giveUp(waiting: Waiting): void {

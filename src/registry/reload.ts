@@ -37,6 +37,11 @@ export class Reloader {
     return this.#current;
   }
 
+  /** Why the newest files do not run, in words without a secret; undefined where they do. */
+  get fault(): string | undefined {
+    return this.#lastFailure;
+  }
+
   /** Looks for changes every `seconds`, until `stop`. */
   watch(seconds: number): void {
     this.#timer = setInterval(() => void this.check(), seconds * 1000).unref();

@@ -22,6 +22,8 @@ const Report = z.object({
     })
     .optional(),
   repositories: z.number().optional(),
+  /** Why the newest settings cannot run; the ones before do. */
+  settingsFault: z.string().optional(),
   /** When the last snapshot was complete. */
   lastBackup: z.iso.datetime().optional(),
 });

@@ -54,10 +54,16 @@ export function isConfirmed({ registry }: Site): boolean {
 /** Replicas share what they report, but for the settings that each runs: the oldest count. */
 function together(reports: readonly Report[]): Report | undefined {
   const [first] = reports;
-  return first && { ...first, generation: Math.min(...reports.map(({ generation }) => generation)) };
+  const fault = reports.find(({ settingsFault }) => settingsFault !== undefined)?.settingsFault;
+  const generation = Math.min(...reports.map((report) => report.generation));
+  return first && { ...first, generation, ...(fault === undefined ? {} : { settingsFault: fault }) };
 }
 
 function generationStanding(site: Site, report: Report): Standing {
+  if (report.settingsFault !== undefined) {
+    const text = `the registry goes on with its earlier settings, because the new ones cannot be used: ${report.settingsFault.slice(0, 700)}`;
+    return { state: 'failing', reason: 'SettingsRefused', message: text };
+  }
   const wanted = site.registry.metadata.generation ?? 0;
   if (report.generation >= wanted) return { state: 'ready', reason: 'Serving', message: `serving at ${site.url}` };
   return progressing('LoadingSettings', `the registry still runs the settings of generation ${report.generation}`);

@@ -15,6 +15,8 @@ export interface RegistryStatus {
   readonly storage: { usedBytes: number; reclaimableBytes: number; freeBytes?: number };
   readonly repositories: number;
   readonly users: number;
+  /** Why the newest settings cannot run; the ones before do. */
+  readonly settingsFault?: string;
   /** When the newest snapshot in the second place was taken, RFC 3339. */
   readonly lastBackup?: string;
 }

@@ -74,8 +74,11 @@ test('the generation is the one that runs: a broken document or one that needs a
   const generation = async () => (await status(registry, registry.basic('admin'))).body.generation;
   await registry.configure(`generation: 4\ncolour: blue\n${admin}`);
   assert.equal(await generation(), 3);
+  const fault = async () => (await status(registry, registry.basic('admin'))).body.settingsFault;
+  assert.match(String(await fault()), /config\.yaml is malformed.*colour/);
   await registry.configure(`generation: 5\nmetadata: {sqlite: {}}\n${admin}`);
   assert.equal(await generation(), 5);
+  assert.equal(await fault(), undefined);
 });
 
 test('a path that nobody knows is 404 with an error body, and the framework does not name itself', async () => {

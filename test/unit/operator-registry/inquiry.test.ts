@@ -23,7 +23,17 @@ function pod(podIP: string, { ready = true, started = true, leaving = false } = 
 
 const confirmed = { type: 'Ready', status: 'True', observedGeneration: 3, reason: 'Serving', message: '' } as const;
 
-async function ask(generations: Record<string, number | Error>, { served = false, pods = [] as Pod[] } = {}) {
+interface Circumstances {
+  served?: boolean;
+  pods?: Pod[];
+  /** What the pod of that address says is wrong with its newest settings. */
+  fault?: [string, string];
+}
+
+async function ask(
+  generations: Record<string, number | Error>,
+  { served = false, pods = [], fault }: Circumstances = {},
+) {
   const resource = registry();
   if (served) {
     resource.status = { conditions: [{ ...confirmed, lastTransitionTime: '2026-01-01T00:00:00Z' }] };
@@ -35,7 +45,8 @@ async function ask(generations: Record<string, number | Error>, { served = false
     asked.push(address);
     const generation = generations[address] ?? new Error('nobody is there');
     if (generation instanceof Error) throw generation;
-    return { version: '1', generation, lastBackup: '2026-01-01T03:00:00.123Z' };
+    const settingsFault = fault?.[0] === address ? { settingsFault: fault[1] } : {};
+    return { version: '1', generation, lastBackup: '2026-01-01T03:00:00.123Z', ...settingsFault };
   };
   const everybody = [...Object.keys(generations).map((address) => pod(address)), ...pods];
   const inquiry = { ask: answer, site, signal: AbortSignal.timeout(1000) };
@@ -54,6 +65,13 @@ describe('a registry serves as specified', () => {
     const { standing } = await ask({ '10.0.0.1': 3, '10.0.0.2': 2 });
     assert.deepEqual([standing.state, standing.reason], ['progressing', 'LoadingSettings']);
     assert.match(standing.message, /generation 2/);
+  });
+
+  test('not while one of them cannot use what is there, and the message says why', async () => {
+    const fault: [string, string] = ['10.0.0.2', '/etc/ne-registry/users/1/htpasswd line 2: a line is "name:hash"'];
+    const { standing } = await ask({ '10.0.0.1': 3, '10.0.0.2': 3 }, { fault, served: true });
+    assert.deepEqual([standing.state, standing.reason], ['failing', 'SettingsRefused']);
+    assert.match(standing.message, /htpasswd line 2/);
   });
 
   test('whatever pods say that start, or leave', async () => {

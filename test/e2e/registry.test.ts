@@ -344,6 +344,33 @@ describe('bad input gives a condition that says what to do', { timeout: 600_000 
     await bed.cluster.kubectl(['delete', '-n', 'bad', 'registry/mine']);
   });
 
+  test('users that cannot be read, given to a registry that serves', async () => {
+    const users = (htpasswd: string) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'users', namespace: 'bad' },
+      stringData: { htpasswd },
+    });
+    const spec = { auth: { htpasswd: { secretRef: { name: 'users' } } } };
+    await bed.apply(users('# nobody yet\n'), registryObject('bad', 'users', spec));
+    await condition(bed, ['bad', 'users'], ['Ready', 'True'], 90);
+    await bed.apply(users('alice:plain\n'));
+    const found = await condition(bed, ['bad', 'users'], ['Ready', 'False', 'SettingsRefused'], 90);
+    assert.match(found.message, /htpasswd line 1: user "alice" has no bcrypt hash/);
+    await bed.apply(users('# nobody again\n'));
+    await condition(bed, ['bad', 'users'], ['Ready', 'True'], 90);
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'registry/users']);
+  });
+
+  test('a claim that is deleted under its pod', async () => {
+    await bed.apply(registryObject('bad', 'kept'));
+    await condition(bed, ['bad', 'kept'], ['Ready', 'True'], 90);
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'pvc/kept-data', '--wait=false']);
+    const found = await condition(bed, ['bad', 'kept'], ['VolumeClaimDeleting', 'True']);
+    assert.match(found.message, /kept-data was deleted and goes with the pod/);
+    await bed.cluster.kubectl(['delete', '-n', 'bad', 'registry/kept']);
+  });
+
   test('a namespace that enforces the restricted profile runs the registry, and says why it refuses agents', async () => {
     await bed.apply(namespaceObject('strict', { 'pod-security.kubernetes.io/enforce': 'restricted' }));
     await bed.apply(registryObject('strict', 'main', { nodeAccess: { mode: 'Configure' } }));

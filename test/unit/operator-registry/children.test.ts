@@ -355,6 +355,8 @@ describe('where things are kept', () => {
       JSON.stringify(template(renderWorkload(site({ ...everywhere, ...each }))));
     const { s3 } = everywhere.storage ?? {};
     assert.equal(pods({ reclaim: { grace: '1h' }, scrub: { rate: '0' }, logging: { level: 'debug' } }), pods({}));
+    const elsewhere = { target: { s3: { ...everywhere.backup?.target.s3, bucket: 'other-backups' } } };
+    assert.equal(pods({ backup: elsewhere }), pods({}));
     assert.ok(s3);
     assert.notEqual(pods({ storage: { s3: { ...s3, endpoint: 'https://other.example' } } }), pods({}));
     assert.notEqual(pods({ storage: { s3: { ...s3, caBundle: `${pem}${pem}` } } }), pods({}));

@@ -22,13 +22,14 @@ function podMetadata(site: Site): object {
 
 /**
  * A running registry does not move to other stores: pods are replaced when what says where they are changes. Where all is
- * on the pod's own volume nothing of it can.
+ * on the pod's own volume nothing of it can. The place for backups may change under a running registry.
  */
 function placesHash(site: Site): Record<string, string> {
-  const { storage, metadata, backup } = places(site);
-  const elsewhere = [storage.s3, metadata?.postgres, backup?.target.s3];
-  if (elsewhere.every((place) => place === undefined)) return {};
-  const text = JSON.stringify([elsewhere, authorities(site)]);
+  const { storage, metadata } = places(site);
+  const elsewhere = [storage.s3, metadata?.postgres];
+  const trusted = authorities(site);
+  if (elsewhere.every((place) => place === undefined) && Object.keys(trusted).length === 0) return {};
+  const text = JSON.stringify([elsewhere, trusted]);
   return { [annotations.places]: createHash('sha256').update(text).digest('hex').slice(0, 16) };
 }
 

@@ -9,14 +9,21 @@ import { bundle } from '../../build/bundle.ts';
 import { cacheRoot } from '../e2e/cluster/tools.ts';
 import type { Bench, Group } from './bench.ts';
 import { blobs } from './cases/blobs.ts';
+import { crowd } from './cases/crowd.ts';
+import { encrypted } from './cases/encrypted.ts';
+import { features } from './cases/features.ts';
+import { lists } from './cases/lists.ts';
 import { manifests } from './cases/manifests.ts';
+import { pushes } from './cases/pushes.ts';
+import { remote } from './cases/remote.ts';
+import { start } from './cases/start.ts';
 import { prepareLoad } from './load/load.ts';
 import { type Options, parseOptions } from './options.ts';
 import { describeRun, record } from './record.ts';
 import type { CaseResult } from './result.ts';
 import { markdownTable, missed } from './table.ts';
 
-const groups: readonly Group[] = [manifests, blobs];
+const groups: readonly Group[] = [manifests, blobs, pushes, lists, encrypted, crowd, features, start, remote];
 
 async function prepare(options: Options, scratch: string): Promise<Bench> {
   const cache = join(cacheRoot(), 'bench');

@@ -1,7 +1,15 @@
 import type { Bench } from './bench.ts';
 import type { Server } from './peers/server.ts';
 import { cpuSeconds, forgetPeak, pause, peakBytes } from './process.ts';
-import { type Burst, type CaseDescription, type CaseResult, judge, type Measurement, type Sample } from './result.ts';
+import {
+  type Burst,
+  type CaseDescription,
+  type CaseResult,
+  judge,
+  type Measurement,
+  type Sample,
+  type Unit,
+} from './result.ts';
 import { median } from './statistics.ts';
 
 /** A server, and how it is loaded for this many seconds. */
@@ -22,7 +30,7 @@ export async function measure(
   for (let round = 0; round < bench.rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
       await pause(100);
-      samples[index]?.push(await observed(contender, bench.seconds));
+      samples[index]?.push(inUnit(plain.unit, await observed(contender, bench.seconds)));
     }
   }
   const measurements: Measurement[] = contenders.map(({ server }, index) => ({
@@ -41,6 +49,10 @@ async function observed({ server, burst }: Contender, seconds: number): Promise<
   const result = await burst(seconds);
   const cpu = cpuSeconds(pids) - before;
   return { ...result, cpuMicros: (cpu / Math.max(1, result.requests)) * 1e6, peakBytes: peakBytes(pids) };
+}
+
+function inUnit(unit: Unit, sample: Sample): Sample {
+  return unit === 'req/cpu-s' ? { ...sample, value: 1e6 / sample.cpuMicros } : sample;
 }
 
 function summary({ id, unit, measurements, checks }: CaseResult): string {

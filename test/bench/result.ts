@@ -21,7 +21,8 @@ export interface Sample extends Burst {
   readonly peakBytes: number;
 }
 
-export type Unit = 'req/s' | 'MB/s' | 'ms';
+/** `req/cpu-s`: requests a second of the server's processor time, which other load on the machine does not change. */
+export type Unit = 'req/s' | 'req/cpu-s' | 'MB/s' | 'ms';
 
 /** What a case promises: ratios against peers by name, and bounds of its own. */
 export interface Promises {

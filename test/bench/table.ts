@@ -1,11 +1,20 @@
-import { type CaseResult, type Check, errorsOf, type Measurement, peakMiB, type Unit } from './result.ts';
-import { median } from './statistics.ts';
+import {
+  better,
+  type CaseResult,
+  type Check,
+  errorsOf,
+  type Measurement,
+  peakMiB,
+  type Unit,
+  valuesOf,
+} from './result.ts';
+import { median, ratio } from './statistics.ts';
 import { type Verdict, worst } from './verdict.ts';
 
 /** One Markdown table, a row a case; peers that no case has have no column. */
 export function markdownTable(results: readonly CaseResult[]): string {
   const names = serversOf(results);
-  const peers = names.filter((name) => results.some(({ checks }) => checks.some(({ of }) => of === name)));
+  const peers = names.slice(1);
   const header = [
     'what',
     ...names,
@@ -47,11 +56,14 @@ function value(result: CaseResult, server: string): string {
   return errors === 0 ? text : `${text}, ${errors} errors`;
 }
 
-const shown: Record<Unit, string> = { 'req/s': '/s', 'MB/s': 'MB/s', ms: 'ms' };
+const shown: Record<Unit, string> = { 'req/s': '/s', 'req/cpu-s': '/cpu s', 'MB/s': 'MB/s', ms: 'ms' };
 
-function checked({ checks }: CaseResult, of: string): string {
-  const check = checks.find((candidate) => candidate.of === of);
-  return check === undefined ? '' : `${mark(check)}${number(check.value)}× (${check.aim.floor}, ${check.aim.goal})`;
+function checked(result: CaseResult, of: string): string {
+  const check = result.checks.find((candidate) => candidate.of === of);
+  if (check !== undefined) return `${mark(check)}${number(check.value)}× (${check.aim.floor}, ${check.aim.goal})`;
+  const [own, theirs] = [result.measurements[0], measured(result, of)];
+  if (own === undefined || theirs === undefined) return '';
+  return `${number(ratio(valuesOf(result, own.server), valuesOf(result, of), better(result.unit)))}×`;
 }
 
 function mark({ verdict }: Check): string {

@@ -14,16 +14,19 @@ const MANIFESTS = 50;
  */
 export async function* exportRows(database: Database): AsyncGenerator<ExportedRow> {
   const session = await database.borrow();
+  let done = false;
   try {
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     // The reader may be slow: it writes to a second place.
     await session.query(`SET LOCAL idle_in_transaction_session_timeout = '15min'`);
     yield* allRows(session);
     await session.query('COMMIT');
+    done = true;
   } catch (error) {
-    session.destroy();
     throw error instanceof QueryFailure ? error.failure.error : error;
   } finally {
+    // Also where the reader gave up: the transaction is open still.
+    if (!done) session.destroy();
     database.giveBack(session);
   }
 }

@@ -55,15 +55,12 @@ export class Session {
   #client: pg.Client;
   #lost = false;
   #warned = false;
+  #onLost: (session: Session) => void;
 
   constructor(client: pg.Client, onLost: (session: Session) => void) {
     this.#client = client;
-    const lose = () => {
-      if (this.#lost) return;
-      this.#lost = true;
-      onLost(this);
-    };
-    client.on('error', lose).on('end', lose);
+    this.#onLost = onLost;
+    client.on('error', () => this.#lose()).on('end', () => this.#lose());
     // We cause no warning, so one says that a commit did not go as it should (no synchronous standby).
     // A notice, such as that of CREATE … IF NOT EXISTS, says nothing of the kind.
     client.on('notice', ({ severity }) => {
@@ -101,6 +98,13 @@ export class Session {
   /** Cuts it off: what runs on it fails now. */
   destroy(): void {
     streamOf(this.#client).destroy();
+    this.#lose();
+  }
+
+  #lose(): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#onLost(this);
   }
 }
 

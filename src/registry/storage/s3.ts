@@ -39,7 +39,7 @@ export interface S3Options extends BucketPlace {
 }
 
 /** Streams from the bucket at once; each holds a connection and some hundred KiB. */
-const READS = 32;
+const READS = 16;
 
 /** Opens a bucket and proves that it can be written. Throws StoreError that says what is wrong and what to do. */
 export async function openS3Store(options: S3Options): Promise<BlobStore> {
@@ -79,7 +79,7 @@ class S3Store implements BlobStore {
     this.#layout = new Layout(options.prefix);
     this.#multipart = new Multipart(this.#bucket);
     const creation = encryption(options);
-    const memory = options.memory ?? { limit: 3 * GATHER, part: GATHER };
+    const memory = options.memory ?? { limit: 2 * GATHER, part: GATHER };
     this.#parts = {
       bucket: this.#bucket,
       layout: this.#layout,

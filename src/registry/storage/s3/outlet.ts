@@ -1,4 +1,5 @@
-import type { Writable } from 'node:stream';
+import { Transform, type Writable } from 'node:stream';
+import { giveBack } from '../../../platform/give-back.ts';
 import { gone, PATIENCE } from '../filesystem/delivery.ts';
 import type { Held, SlowLane } from '../filesystem/slow-lane.ts';
 
@@ -28,20 +29,35 @@ export class Outlet {
   }
 
   /**
-   * Writes a chunk; undefined where the next may follow at once. `park` is called when the client takes its time while others
-   * wait: whoever feeds it should stop, and go on after `ready`.
+   * Writes a chunk, which is the outlet's from now on; undefined where the next may follow at once. `park` is called when the
+   * client takes its time while others wait: whoever feeds it should stop, and go on after `ready`.
    */
   write(chunk: Buffer, park: () => void): Promise<void> | undefined {
-    if (this.#sink.destroyed) throw gone();
-    if (chunk.byteLength === 0 || this.#sink.write(chunk)) return undefined;
+    const { byteLength } = chunk;
+    if (byteLength === 0 || this.#write(chunk, () => this.#free(chunk))) return undefined;
     const { promise: parked, resolve } = Promise.withResolvers<void>();
-    const draining = this.#drained(chunk.byteLength, () => {
+    const draining = this.#drained(byteLength, () => {
       park();
       resolve();
     });
     this.#draining = draining;
     draining.catch(() => undefined);
     return Promise.race([draining, parked]);
+  }
+
+  /** Writes bytes that others use as well, and waits until the client has taken them. */
+  async writeShared(bytes: Buffer): Promise<void> {
+    if (bytes.byteLength > 0 && !this.#write(bytes)) await this.#drained(bytes.byteLength, () => undefined);
+  }
+
+  #write(chunk: Buffer, done?: () => void): boolean {
+    if (this.#sink.destroyed) throw gone();
+    return this.#sink.write(chunk, done);
+  }
+
+  /** At once, and not at the next collection: a gigabyte is sixteen thousand chunks. A Transform may still read from it. */
+  #free(chunk: Buffer): void {
+    if (!(this.#sink instanceof Transform)) giveBack(chunk);
   }
 
   /** Resolves when the client has taken everything that was written. */

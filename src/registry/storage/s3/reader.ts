@@ -62,7 +62,7 @@ export class ObjectReader implements BlobReader {
   async send(sink: Writable, start: number, end: number, owner = ''): Promise<void> {
     const small = await this.#small();
     const outlet = new Outlet(sink, { owner, lane: this.#parts.lane, crowded: () => this.#parts.slots.crowded });
-    if (small !== undefined) return void (await outlet.write(small.subarray(start, end + 1), () => undefined));
+    if (small !== undefined) return outlet.writeShared(small.subarray(start, end + 1));
     let breaks = 0;
     for (let position = start; position <= end; ) {
       const { reached, broke } = await this.#stretch(outlet, position, end);

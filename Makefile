@@ -25,8 +25,8 @@ integration: node_modules/.package-lock.json ## Real HTTP, real clients, the cha
 e2e: node_modules/.package-lock.json ## A real cluster (root, or a container engine with kind)
 	npm run test:e2e
 
-bench: node_modules/.package-lock.json ## Beside peers: one run, one table (CASES=manifest,blob BENCH_SECONDS=3 OUTPUT=json)
-	node test/bench/main.ts --cases "$(CASES)" --seconds $(or $(BENCH_SECONDS),3) --rounds $(or $(BENCH_ROUNDS),3) \
+bench: node_modules/.package-lock.json ## Beside peers: one run, one table (CASES=manifest,blob BENCH_SECONDS=2 OUTPUT=json)
+	node test/bench/main.ts --cases "$(CASES)" --seconds $(or $(BENCH_SECONDS),2) --rounds $(or $(BENCH_ROUNDS),3) \
 	  --output $(or $(OUTPUT),table) $(if $(BENCH_BUNDLE),--bundle $(BENCH_BUNDLE)) $(if $(BENCH_BASELINE),--baseline $(BENCH_BASELINE)) $(BENCH_FLAGS)
 
 demo: node_modules/.package-lock.json ## A cluster with a registry and a Pod from an image in it; again: changes nothing

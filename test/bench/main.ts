@@ -39,16 +39,28 @@ function say(line: string): void {
   process.stderr.write(`[bench] ${line}\n`);
 }
 
-async function perform(options: Options): Promise<CaseResult[]> {
+interface Outcome {
+  readonly results: readonly CaseResult[];
+  /** Groups that could not be measured, and why. */
+  readonly failures: readonly string[];
+}
+
+async function perform(options: Options): Promise<Outcome> {
   const scratch = await mkdtemp(join(tmpdir(), 'ne-bench-'));
   try {
     const bench = await prepare(options, scratch);
     const results: CaseResult[] = [];
+    const failures: string[] = [];
     for (const group of groups) {
       if (options.cases !== undefined && !options.cases.includes(group.name)) continue;
-      for await (const result of group.run(bench)) results.push(result);
+      try {
+        for await (const result of group.run(bench)) results.push(result);
+      } catch (error) {
+        say(String(error instanceof Error ? error.stack : error));
+        failures.push(`${group.name}: could not be measured`);
+      }
     }
-    return results;
+    return { results, failures };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -59,15 +71,16 @@ async function main(): Promise<number> {
     process.argv.slice(2),
     groups.map(({ name }) => name),
   );
-  const results = await perform(options);
   const run = await describeRun(options);
+  const { results, failures } = await perform(options);
   console.log(options.output === 'json' ? JSON.stringify({ ...run, results }, null, 2) : markdownTable(results));
   if (options.record) await record(run, results);
-  const short = missed(results);
+  const short = [...missed(results), ...failures];
   for (const line of short) say(`MISSED ${line}`);
   return short.length === 0 ? 0 : 1;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.exitCode = await main().catch((error: Error) => {
   say(error.message.includes('usage:') ? error.message : String(error.stack));
   return 2;

@@ -24,7 +24,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
     allowNegative: true,
     options: {
       cases: { type: 'string' },
-      seconds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '2' },
       rounds: { type: 'string', default: '3' },
       output: { type: 'string', default: 'table' },
       record: { type: 'boolean' },

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 /** Clock ticks a second of proc(5)'s times: 100 on every Linux that Node runs on. */
@@ -15,9 +15,15 @@ export class Program {
   constructor(command: string, args: readonly string[], options: { logFile: string; env?: NodeJS.ProcessEnv }) {
     const out = openSync(options.logFile, 'a');
     this.logFile = options.logFile;
-    this.child = spawn(command, args, { stdio: ['ignore', out, out], env: { ...process.env, ...options.env } });
+    // The kernel ends it when this process is killed; where this process just ends, nginx must hear it, for its children's sake.
+    const tethered = ['--pdeathsig', 'KILL', command, ...args];
+    this.child = spawn('setpriv', tethered, { stdio: ['ignore', out, out], env: { ...process.env, ...options.env } });
+    closeSync(out);
     this.#exited = once(this.child, 'exit');
     this.#exited.catch(() => undefined);
+    const end = () => this.child.kill('SIGTERM');
+    process.once('exit', end);
+    this.child.once('exit', () => process.off('exit', end));
   }
 
   get pid(): number {
@@ -34,7 +40,9 @@ export class Program {
   async until(ready: () => Promise<boolean>): Promise<void> {
     for (const deadline = Date.now() + 60_000; !(await ready()); await pause(5)) {
       if (this.child.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`${this.child.spawnfile} does not serve:\n${readFileSync(this.logFile, 'utf8').slice(-2000)}`);
+        throw new Error(
+          `${this.child.spawnargs[3]} does not serve:\n${readFileSync(this.logFile, 'utf8').slice(-2000)}`,
+        );
       }
     }
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { attempt } from '../e2e/cluster/command.ts';
 import type { Options } from './options.ts';
@@ -28,7 +28,7 @@ export async function describeRun({ cases, seconds, rounds }: Options): Promise<
   return {
     date: new Date().toISOString().slice(0, 10),
     command: `make bench${chosen} BENCH_SECONDS=${seconds} BENCH_ROUNDS=${rounds}`,
-    machine: `${availableParallelism()} × ${processor}, ${memory} GiB, Linux ${release()}, ${await fileSystem()}`,
+    machine: `${availableParallelism()} × ${processor}, ${memory} GiB, Linux ${release()}, ${await fileSystem()}, load average before ${loadavg()[0]?.toFixed(1)}`,
     versions: {
       'ne-registry': await commit(),
       node: process.version,

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeCertificate } from '../../integration/auth/certificate.ts';
 import { type Bucket, startBucket } from '../../programs/bucket.ts';
@@ -50,6 +51,10 @@ async function start(bench: Bench, folder: string, closing: (() => Promise<unkno
     storage: { s3: { ...bucket.place, forcePathStyle: true } },
     metadata: { postgres: { secretDirectory, tls: 'Disable' as const } },
   };
+  const tokenKey = join(folder, 'token.pem');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  await writeFile(tokenKey, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const user = await makeUser(folder);
   const kept = async (server: Promise<Server>) => {
     const started = await server;
     closing.push(() => started.stop());
@@ -57,7 +62,7 @@ async function start(bench: Bench, folder: string, closing: (() => Promise<unkno
   };
   const { bundle } = bench;
   return [
-    await kept(startOurs({ bundle, folder: join(folder, 'ours'), tls, user: await makeUser(folder), document })),
+    await kept(startOurs({ bundle, folder: join(folder, 'ours'), tls, user, tokenKey, document })),
     await kept(startOurs({ bundle, folder: join(folder, 'plain'), name: 'plain' })),
     await kept(startDistribution({ folder: join(folder, 'distribution'), tls, storage: bucketOf(bucket) })),
   ];

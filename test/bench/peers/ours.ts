@@ -14,20 +14,25 @@ export interface OursOptions {
   readonly tls?: TlsFiles;
   /** A user of `htpasswd` and the header that proves it; without it everybody may push. */
   readonly user?: { readonly htpasswd: string; readonly authorization: string };
+  /** File of the key that signs tokens; needed where there is no data directory. */
+  readonly tokenKey?: string;
   /** What differs from a registry on its own volume. */
   readonly document?: Partial<RegistryBootstrapInput>;
 }
 
 /** Starts NE Registry as its image does: the bundle, with the settings of the entry point. */
 export async function startOurs(options: OursOptions): Promise<Server> {
-  const { bundle, folder, tls, user, name = 'ours' } = options;
+  const { bundle, folder, tls, user, tokenKey, name = 'ours' } = options;
   const host = `127.0.0.1:${await freePort()}`;
   const document: RegistryBootstrapInput = {
     apiVersion: 'bootstrap.ne-registry.io/v1alpha1',
     kind: 'RegistryBootstrap',
     listen: { api: host },
     storage: { filesystem: { path: join(folder, 'data') } },
-    auth: user === undefined ? { anonymous: 'Push' } : { htpasswdFiles: [user.htpasswd] },
+    auth: {
+      ...(user === undefined ? { anonymous: 'Push' } : { htpasswdFiles: [user.htpasswd] }),
+      ...(tokenKey !== undefined && { token: { privateKeyFile: tokenKey } }),
+    },
     ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
     ...options.document,
   };

@@ -1,4 +1,4 @@
-/** Keys that one query asks for. */
+/** Keys that one query asks for, unless it is told otherwise. */
 const MOST_KEYS = 256;
 
 interface Asked<Key, Value> {
@@ -14,13 +14,19 @@ interface Asked<Key, Value> {
 export class Coalescer<Key, Value> {
   #query: (keys: readonly Key[]) => Promise<readonly Value[]>;
   #atOnce: number;
+  #mostKeys: number;
   #asked: Asked<Key, Value>[] = [];
   #running = 0;
   #planned = false;
 
   /** @param query answers in the order of the keys, one value for each */
-  constructor(atOnce: number, query: (keys: readonly Key[]) => Promise<readonly Value[]>) {
+  constructor(
+    atOnce: number,
+    query: (keys: readonly Key[]) => Promise<readonly Value[]>,
+    mostKeys: number = MOST_KEYS,
+  ) {
     this.#atOnce = atOnce;
+    this.#mostKeys = mostKeys;
     this.#query = query;
   }
 
@@ -41,7 +47,7 @@ export class Coalescer<Key, Value> {
   }
 
   #send(): void {
-    const batch = this.#asked.splice(0, MOST_KEYS);
+    const batch = this.#asked.splice(0, this.#mostKeys);
     if (batch.length === 0) return;
     this.#running += 1;
     void this.#run(batch).finally(() => {

@@ -2,7 +2,7 @@ import type { Digest } from '../../../domain/oci/digest.ts';
 
 /** Bytes the cache may hold, its own bookkeeping included, and the largest content that is worth it. */
 const MOST_BYTES = 4 * 1024 * 1024;
-const LARGEST = 64 * 1024;
+export const LARGEST = 64 * 1024;
 const OVERHEAD = 400;
 
 /**
@@ -25,7 +25,8 @@ export class ContentCache {
 
   set(digest: Digest, bytes: Uint8Array): void {
     if (bytes.byteLength > LARGEST || this.#contents.has(digest)) return;
-    this.#contents.set(digest, bytes);
+    // A copy of its own: small buffers of the driver share one piece of memory, which each of them would keep.
+    this.#contents.set(digest, new Uint8Array(bytes));
     this.#bytes += bytes.byteLength + OVERHEAD;
     for (const [oldest, held] of this.#contents) {
       if (this.#bytes <= MOST_BYTES) break;

@@ -4,9 +4,9 @@ import type { EdgeKind } from '../store.ts';
 import type { Database } from './database.ts';
 import { QueryFailure, type Session } from './session.ts';
 
-/** Rows that a cursor brings at once; manifests come with their bytes. */
+/** Rows that a cursor brings at once, and bytes of manifests that are asked for at once. */
 const ROWS = 1000;
-const MANIFESTS = 50;
+const MOST_BYTES = 1024 * 1024;
 
 /**
  * Everything that must survive, as of the moment of the first row: one transaction that sees one snapshot, on a connection of its
@@ -38,7 +38,7 @@ async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
   yield* rowsOf(session, 'repository', 'SELECT name FROM repositories ORDER BY name');
   yield* rowsOf(session, 'blob', blobs);
   yield* rowsOf(session, 'visible', visible);
-  yield* rowsOf(session, 'manifest', manifests, MANIFESTS);
+  yield* withBytes(session, rowsOf(session, 'manifest', manifests));
   yield* rowsOf(session, 'tag', tags);
   yield* rowsOf(session, 'tombstone', tombstones);
   yield* rowsOf(session, 'rule', rules);
@@ -47,13 +47,12 @@ async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
 const blobs = `SELECT digest, size, key, created_at AS "createdAt", CASE state WHEN 'ok' THEN NULL ELSE coalesce(damage, '') END AS damage
   FROM blobs ORDER BY digest`;
 const visible = `SELECT v.repository, b.digest FROM blobs b JOIN repository_blobs v ON v.blob_id = b.id ORDER BY b.digest, v.repository`;
-const manifests = `SELECT r.name AS repository, m.digest, m.media_type AS "mediaType", b.bytes,
+const manifests = `SELECT m.id, m.size, r.name AS repository, m.digest, m.media_type AS "mediaType",
     (SELECT coalesce(json_agg(json_build_object('kind', e.kind, 'digest', e.target) ORDER BY e.kind, e.target), '[]')
      FROM edges e WHERE e.manifest_id = m.id) AS edges,
     m.subject, m.artifact_type AS "artifactType", m.annotations, m.pushed_at AS "pushedAt", m.pushed_by AS "pushedBy", m.origin,
     m.pulled_hour AS "pulledHour"
-  FROM repositories r JOIN manifests m ON m.repository_id = r.id JOIN manifest_bytes b ON b.manifest_id = m.id
-  ORDER BY r.name, m.digest`;
+  FROM repositories r JOIN manifests m ON m.repository_id = r.id ORDER BY r.name, m.digest`;
 const tags = `SELECT r.name AS repository, t.name, m.digest, t.version, t.actor, t.changed_at AS "changedAt", t.origin
   FROM repositories r JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id ORDER BY r.name, t.name`;
 const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS "deletedAt", t.origin
@@ -63,19 +62,39 @@ const rules = `SELECT kind, name, generation, document, changed_at AS "changedAt
 type Raw = Record<string, unknown> & { edges?: { kind: EdgeKind; digest: Digest }[] };
 
 /** Reads a query through a cursor, so that neither side ever holds more than one page of it. */
-async function* rowsOf(
-  session: Session,
-  row: ExportedRow['row'],
-  sql: string,
-  atOnce = ROWS,
-): AsyncGenerator<ExportedRow> {
+async function* rowsOf(session: Session, row: ExportedRow['row'], sql: string): AsyncGenerator<ExportedRow> {
   await session.query(`DECLARE rows NO SCROLL CURSOR FOR ${sql}`);
   for (;;) {
-    const page = await session.query<Raw>(`FETCH ${atOnce} FROM rows`);
+    const page = await session.query<Raw>(`FETCH ${ROWS} FROM rows`);
     for (const raw of page) yield filled({ row, ...raw });
-    if (page.length < atOnce) break;
+    if (page.length < ROWS) break;
   }
   await session.query('CLOSE rows');
+}
+
+type Unfilled = Extract<ExportedRow, { row: 'manifest' }> & { id: number; size: number };
+
+/** Adds the bytes, as many at once as fit the bound; they are of the same moment. */
+async function* withBytes(session: Session, rows: AsyncIterable<ExportedRow>): AsyncGenerator<ExportedRow> {
+  let page: Unfilled[] = [];
+  let total = 0;
+  for await (const row of rows as AsyncIterable<Unfilled>) {
+    if (page.length > 0 && total + row.size > MOST_BYTES) {
+      yield* await fill(session, page);
+      page = [];
+      total = 0;
+    }
+    page.push(row);
+    total += row.size;
+  }
+  yield* await fill(session, page);
+}
+
+async function fill(session: Session, page: readonly Unfilled[]): Promise<ExportedRow[]> {
+  const sql = 'SELECT manifest_id AS id, bytes FROM manifest_bytes WHERE manifest_id = ANY ($1)';
+  const found = await session.query<{ id: number; bytes: Buffer }>(sql, [page.map(({ id }) => id)]);
+  const bytes = new Map(found.map((row) => [row.id, row.bytes]));
+  return page.map(({ id, size: _, ...row }) => ({ ...row, bytes: bytes.get(id) ?? Buffer.alloc(0) }));
 }
 
 /** A column that holds nothing is left out of its row. */

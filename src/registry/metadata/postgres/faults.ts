@@ -57,7 +57,7 @@ const known: Readonly<Record<string, Known>> = {
     advice: 'PostgreSQL has no connection left; raise max_connections, or lower metadata.postgres.poolSize',
   },
   '53400': { kind: 'busy', advice: 'PostgreSQL reached a limit that it was configured with; raise it' },
-  '55P03': contended,
+  '55P03': slow,
   '57014': slow,
   '57P': starting,
   '58': { kind: 'io', advice: 'PostgreSQL could not read or write its files; look at its log and its volume' },

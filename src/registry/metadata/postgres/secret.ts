@@ -38,7 +38,7 @@ export async function readSecret(directory: string): Promise<Access> {
 
 async function readKey(directory: string, key: string): Promise<string | undefined> {
   try {
-    return (await readFile(join(directory, key), 'utf8')).trim();
+    return (await readFile(join(directory, key), 'utf8')).replace(/\r?\n$/, '');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;

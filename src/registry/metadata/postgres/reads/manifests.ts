@@ -1,7 +1,7 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
 import type { ManifestRow, ManifestWithBytes, Page, Reference, ReferrerRow } from '../../store.ts';
 import { Coalescer } from '../coalescer.ts';
-import type { ContentCache } from '../content-cache.ts';
+import { type ContentCache, LARGEST } from '../content-cache.ts';
 import type { Database } from '../database.ts';
 import type { Statement } from '../session.ts';
 
@@ -15,17 +15,21 @@ const COLUMNS = 'm.digest, m.media_type AS "mediaType", m.size, m.subject, m.pus
  * the joins is written down in the conditions: each is a look-up in one index.
  */
 const ASKED = 'FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS q (repository, name, held, n)';
-const REST = `LEFT JOIN manifest_bytes b ON b.manifest_id = m.id AND q.held <> '-' AND q.held <> m.digest`;
+/** Bytes that come along; larger ones are asked for one by one, so that 256 answers at once cost 8 MB at most. */
+const INLINE = 16 * 1024;
+const REST = `LEFT JOIN manifest_bytes b ON b.manifest_id = m.id AND q.held <> '-' AND q.held <> m.digest AND m.size <= ${INLINE}`;
 const byTag: Statement = {
   name: 'manifests_by_tag',
-  text: `SELECT q.n, ${COLUMNS}, b.bytes ${ASKED} JOIN repositories r ON r.name = q.repository
+  text: `SELECT q.n, m.id, ${COLUMNS}, b.bytes ${ASKED} JOIN repositories r ON r.name = q.repository
     JOIN tags t ON t.repository_id = r.id AND t.name = q.name JOIN manifests m ON m.id = t.manifest_id ${REST}`,
 };
 const byDigest: Statement = {
   name: 'manifests_by_digest',
-  text: `SELECT q.n, ${COLUMNS}, b.bytes ${ASKED} JOIN repositories r ON r.name = q.repository
+  text: `SELECT q.n, m.id, ${COLUMNS}, b.bytes ${ASKED} JOIN repositories r ON r.name = q.repository
     JOIN manifests m ON m.repository_id = r.id AND m.digest = q.name ${REST}`,
 };
+
+const bytesOf: Statement = { name: 'manifest_bytes', text: 'SELECT bytes FROM manifest_bytes WHERE manifest_id = $1' };
 
 interface Asked {
   readonly repository: string;
@@ -36,6 +40,7 @@ interface Asked {
 
 interface RawRow {
   n: number;
+  id: number;
   digest: Digest;
   mediaType: string;
   size: number;
@@ -48,12 +53,17 @@ interface RawRow {
 export class ManifestLookups {
   #tags: Coalescer<Asked, RawRow | undefined>;
   #digests: Coalescer<Asked, RawRow | undefined>;
+  #large: Coalescer<number, Buffer | undefined>;
   #cache: ContentCache;
 
   constructor(database: Database, cache: ContentCache) {
     this.#cache = cache;
     this.#tags = new Coalescer(AT_ONCE, (asked) => lookUp(database, byTag, asked));
     this.#digests = new Coalescer(AT_ONCE, (asked) => lookUp(database, byDigest, asked));
+    const large = async ([id]: readonly number[]) => [
+      (await database.read<{ bytes: Buffer }>(bytesOf, [id]))[0]?.bytes,
+    ];
+    this.#large = new Coalescer(1, large, 1);
   }
 
   async row(repository: string, reference: Reference): Promise<ManifestRow | undefined> {
@@ -66,11 +76,12 @@ export class ManifestLookups {
     const held = guess === undefined ? undefined : this.#cache.get(guess);
     const raw = await this.#ask(repository, reference, held === undefined || guess === undefined ? '' : guess);
     if (raw === undefined) return undefined;
-    const bytes = raw.bytes ?? held;
-    if (bytes === undefined) throw new Error(`the bytes of manifest ${raw.digest} are missing from the metadata`);
+    const bytes = raw.bytes ?? (held !== undefined && guess === raw.digest ? held : await this.#large.ask(raw.id));
+    // Deleted between the two questions.
+    if (bytes === undefined) return undefined;
     if ('tag' in reference) this.#cache.learn(repository, reference.tag, raw.digest);
     this.#cache.set(raw.digest, bytes);
-    return { ...rowOf(raw), bytes };
+    return bytes.byteLength > LARGEST ? { ...rowOf(raw), bytes, exclusive: true } : { ...rowOf(raw), bytes };
   }
 
   #ask(repository: string, reference: Reference, held: string): Promise<RawRow | undefined> {
@@ -107,7 +118,7 @@ function keyOf({ repository, name, held }: Asked): string {
   return `${repository}\n${name}\n${held}`;
 }
 
-function rowOf({ digest, mediaType, size, subject, pushedAt }: RawRow): ManifestRow {
+function rowOf({ digest, mediaType, size, subject, pushedAt }: Omit<RawRow, 'n' | 'id' | 'bytes'>): ManifestRow {
   return subject === null ? { digest, mediaType, size, pushedAt } : { digest, mediaType, size, subject, pushedAt };
 }
 
@@ -149,7 +160,7 @@ export async function referrers(
 }
 
 type Whole = ManifestRow & { repository: string; bytes: Uint8Array };
-type RawWhole = Omit<RawRow, 'n' | 'bytes'> & { repository: string; bytes: Buffer };
+type RawWhole = Omit<RawRow, 'n' | 'id' | 'bytes'> & { repository: string; bytes: Buffer };
 const restOfRepository: Statement = {
   name: 'manifests_of_repository',
   text: `SELECT $1::text AS repository, ${COLUMNS}, b.bytes FROM manifests m JOIN manifest_bytes b ON b.manifest_id = m.id
@@ -177,7 +188,7 @@ export async function manifests(
       ? []
       : await database.read<RawWhole>(repositoriesAfter, [last?.repository ?? '', limit - first.length]);
   return [...first, ...more].map(({ repository, bytes, ...raw }) => ({
-    ...rowOf({ ...raw, n: 0, bytes: null }),
+    ...rowOf(raw),
     repository,
     bytes,
   }));

@@ -5,7 +5,8 @@ const hardlyAnything = 16 * 1024;
 
 /**
  * The open connections of a listener, at most so many. When there are as many, one of the address that has most gives way,
- * an idle one first: opening thousands keeps nobody else out.
+ * an idle one first: opening thousands keeps nobody else out. An address that has a quarter of all gives up its own idle ones
+ * before that, so that its thousands cost no memory.
  */
 export class Connections {
   readonly #most: number;
@@ -23,8 +24,9 @@ export class Connections {
   /** Counts a new connection in, and out again when it closes; may end another one, or this one. */
   enter(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    if (this.#open >= this.#most) this.#whoGivesWay(address, socket).destroy();
     const mine = this.#byAddress.get(address) ?? new Set();
+    if (this.#open >= this.#most) this.#whoGivesWay(address, socket).destroy();
+    else if (mine.size >= this.#most / 4) idleOf(mine)?.destroy();
     this.#byAddress.set(address, mine.add(socket));
     this.#open++;
     socket.once('close', () => {
@@ -41,9 +43,14 @@ export class Connections {
   #whoGivesWay(address: string, newcomer: Socket): Socket {
     let [heaviest, most] = [address, this.#byAddress.get(address) ?? new Set<Socket>()];
     for (const [other, sockets] of this.#byAddress) if (sockets.size > most.size) [heaviest, most] = [other, sockets];
-    for (const socket of most) if (isIdle(socket)) return socket;
-    return heaviest === address ? newcomer : ([...most].at(-1) ?? newcomer);
+    return idleOf(most) ?? (heaviest === address ? newcomer : ([...most].at(-1) ?? newcomer));
   }
+}
+
+/** The oldest that is idle. */
+function idleOf(sockets: ReadonlySet<Socket>): Socket | undefined {
+  for (const socket of sockets) if (isIdle(socket)) return socket;
+  return undefined;
 }
 
 function isIdle({ bytesRead, bytesWritten, destroyed }: Socket): boolean {

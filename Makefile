@@ -36,6 +36,9 @@ demo-down: ## Removes all that `make demo` made
 	@[ -x node_modules/.bin/node ] || $(MAKE) node_modules/.package-lock.json
 	node test/e2e/demo.ts down
 
+soak: node_modules/.package-lock.json ## Kills, pushes, deletes and reclaim for SOAK_SECONDS (1800), and 5000 random interleavings
+	NE_STRESS_SECONDS=$${SOAK_SECONDS:-1800} NE_MODEL_RUNS=5000 node --test --test-reporter=spec --test-concurrency=1 test/integration/registry/stress.test.ts test/integration/registry/reclaim-model.test.ts
+
 lint: node_modules/.package-lock.json
 	npm run lint
 

@@ -20,6 +20,11 @@ export interface BucketPlace {
 /** Connections at once, of every kind. */
 const CONNECTIONS = 64;
 
+/** It would tell the console of attempts that failed; ours tell the caller. */
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+function ignore(): void {}
+
 /**
  * A client that makes one attempt at a time: trying again, and for how long, is decided in one place (`attempts.ts`).
  * Checksums beyond the signature and TLS are for Amazon's own store: others trip over what the SDK sends by itself.
@@ -36,6 +41,7 @@ export function createClient(place: BucketPlace, credentials: CredentialsFolder 
     responseChecksumValidation: 'WHEN_REQUIRED',
     // It would open a connection of its own for every body.
     expectContinueHeader: false,
+    logger: silent,
     requestHandler: {
       httpAgent: agent,
       httpsAgent: { ...agent, ...ca },

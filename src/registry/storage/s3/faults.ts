@@ -69,6 +69,9 @@ const AGAIN = new Set([
   'Throttling',
   'TooManyRequests',
   'OperationAborted',
+  // What arrived is not what was signed.
+  'BadDigest',
+  'XAmzContentSHA256Mismatch',
   'XMinioServerNotInitialized',
 ]);
 const CONNECTION = new Set([

@@ -32,8 +32,8 @@ export async function presign(
   await client.send(command as GetObjectCommand);
   if (built === undefined) throw new Error('the SDK built no request');
   // What is signed has to be sent by whoever uses the URL: the address alone.
-  const { host } = built.headers;
-  built.headers = host === undefined ? {} : { host };
+  const port = built.port === undefined ? '' : `:${built.port}`;
+  built.headers = { host: built.hostname + port, 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' };
   built.query = Object.fromEntries(Object.entries(built.query ?? {}).filter(([name]) => name !== 'x-id'));
   const { signer } = client.config as unknown as { signer: () => Promise<Presigner> };
   const signed = (await (
@@ -45,7 +45,6 @@ export async function presign(
   })) as Request;
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(signed.query ?? {})) query.append(name, String(value));
-  const port = signed.port === undefined ? '' : `:${signed.port}`;
   return `${signed.protocol}//${signed.hostname}${port}${signed.path}?${query}`;
 }
 

@@ -144,6 +144,23 @@ test('a last object that is torn at any byte costs what it held and nothing else
   });
 });
 
+test('a blob that was deleted in a repository stays hidden there, whether base or journal showed it', async () => {
+  const image = { repository: 'm/a', layer: 0, note: 0 };
+  const [put, gone]: [Step, Step] = [
+    { do: 'put', ...image, tags: [] },
+    { do: 'delete', ...image },
+  ];
+  const [push, hide]: [Step, Step] = [
+    { do: 'push', ...image },
+    { do: 'hide', ...image },
+  ];
+  for (const between of ['snapshot', 'journal'] as const)
+    await withHouse(async (house) => {
+      await live(house, [push, put, { do: between }, gone, hide]);
+      assert.deepEqual(shownIn((await restoredRows(house)).rows), []);
+    });
+});
+
 test('an object that is missing in the middle is told, and what is after it is brought back', async () => {
   await withHouse(async (house) => {
     await live(house, pushed);

@@ -1,6 +1,6 @@
 import { runBatch } from './batch.ts';
 import type { Connection } from './connection.ts';
-import { openForWriting } from './connection.ts';
+import { openForWriting, openUnsynced } from './connection.ts';
 import { closed, errorOf } from './faults.ts';
 import { Reserve } from './reserve.ts';
 import type { Writer, WriterOptions } from './writer.ts';
@@ -12,7 +12,7 @@ export class InlineWriter implements Writer {
   #reserve: Reserve;
 
   constructor(options: WriterOptions) {
-    this.#connection = openForWriting(options.path);
+    this.#connection = options.unsynced ? openUnsynced(options.path) : openForWriting(options.path);
     this.#reserve = new Reserve(options.reserve.path, options.reserve.bytes);
   }
 

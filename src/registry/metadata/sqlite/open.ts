@@ -24,6 +24,8 @@ export interface OpenSqliteOptions {
   readonly mode: 'serve' | 'offline' | 'read';
   /** The writer thread died; the process must end with an error. */
   readonly onDeath: (error: StoreError) => void;
+  /** With `offline`: nobody relies on this database yet, and who fills it syncs the file at the end. */
+  readonly unsynced?: boolean;
   /** Bytes held back for deletes. */
   readonly reserveBytes?: number;
   /**
@@ -78,7 +80,7 @@ function freeDeadJobs(connection: Connection): void {
 
 function openWriter(path: string, options: OpenSqliteOptions): Promise<Writer> | Writer {
   const reserve = { path: join(options.directory, 'reserve'), bytes: options.reserveBytes ?? RESERVE_BYTES };
-  if (options.mode === 'offline') return new InlineWriter({ path, reserve });
+  if (options.mode === 'offline') return new InlineWriter({ path, reserve, unsynced: options.unsynced === true });
   return ThreadWriter.start({ path, reserve, onDeath: options.onDeath });
 }
 

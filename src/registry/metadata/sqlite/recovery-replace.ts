@@ -34,7 +34,8 @@ export async function replaceSqlite(
   try {
     if (!force) refuseContent(directory);
     building = await mkdtemp(join(directory, '.restore-'));
-    const store = await openSqlite({ directory: building, mode: 'offline', onDeath: () => undefined, reserveBytes: 0 });
+    const onDeath = () => undefined;
+    const store = await openSqlite({ directory: building, mode: 'offline', unsynced: true, onDeath, reserveBytes: 0 });
     try {
       await fill(store);
     } finally {
@@ -84,15 +85,21 @@ async function swap(from: string, to: string, now: number): Promise<string | und
   const time = new Date(now).toISOString().replace(/[-:.]/g, '');
   const aside = `${to}.before-restore-${time}`;
   const had = existsSync(to);
+  await sync(from);
   for (const suffix of ['-wal', '-shm', '']) {
     if (existsSync(`${to}${suffix}`)) await rename(`${to}${suffix}`, `${aside}${suffix}`);
   }
   await rename(from, to);
-  const folder = await open(dirname(to), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await sync(dirname(to));
   return had ? aside : undefined;
+}
+
+/** Makes a file, or the entries of a folder, durable. */
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

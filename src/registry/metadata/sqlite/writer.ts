@@ -9,6 +9,8 @@ export interface Writer {
 }
 
 export interface WriterOptions {
+  /** Nobody relies on this database yet: whoever fills it syncs the file at the end. */
+  readonly unsynced?: boolean;
   /** The database file; its schema is up to date. */
   readonly path: string;
   /** File and size (bytes) of the space held back for deletes on a full disk. */

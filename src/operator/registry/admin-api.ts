@@ -55,14 +55,25 @@ export const askRegistry: AskRegistry = async (target, signal) => {
   return report.data;
 };
 
-/** Asks a pod, by its address, why it takes no requests; undefined where it takes them. */
+/** Asks a pod, by its address, why it takes no requests; undefined where it takes them. Rejects where nobody answers. */
 export type AskReadiness = (address: string, signal: AbortSignal) => Promise<string | undefined>;
 
-/** `/readyz` of the management port: plain HTTP, and no secret on the way. Rejects where nobody answers. */
+/** A registry waits for its database before it calls it away: longer than for an answer of the admin API. */
+const readinessMs = 12_000;
+
+/** `/readyz` of the management port: plain HTTP, and no secret on the way. A pod that is silent is its own reason. */
 export const askReadiness: AskReadiness = async (address, signal) => {
   const url = `http://${bracketed(address)}:${ports.management}/readyz`;
-  const { status, body } = await receive(plainRequest(url, asked(signal)));
-  return status === 503 ? body.trim().slice(0, 1000) : undefined;
+  const silence = AbortSignal.timeout(readinessMs);
+  try {
+    const { status, body } = await receive(
+      plainRequest(url, { ...asked(signal), signal: AbortSignal.any([signal, silence]) }),
+    );
+    return status === 503 ? body.trim().slice(0, 1000) : undefined;
+  } catch (error) {
+    if (!silence.aborted || signal.aborted) throw error;
+    return `it does not say within ${readinessMs / 1000} s whether it can: is its database slow, or the pod without a processor?`;
+  }
 };
 
 function token({ key, audience }: AdminTarget): Promise<string> {

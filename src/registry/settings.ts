@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
+import { nextTime } from '../domain/schedule.ts';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
 import { TrustedProxies } from './auth/callers.ts';
 import { type Hashes, parseHtpasswd } from './auth/htpasswd.ts';
@@ -52,6 +53,7 @@ const defaultService = 'ne-registry';
 export async function readSettings(source: Source, pin: Pin = unpinned): Promise<Settings> {
   const reader = new Reader();
   const { document, held } = await pin('file' in source ? await readDocument(source.file, reader) : source.document);
+  checkSchedules(document);
   const users = await readUsers(document, reader);
   const tokens = await readTokenSettings(document, reader);
   const operator = await readOperatorTrust(document, reader);
@@ -113,6 +115,12 @@ class Reader {
 async function readDocument(file: string, reader: Reader): Promise<RegistryBootstrap> {
   const content = await reader.required(file, 'the configuration');
   return parseDocument(content.toString('utf8'), file);
+}
+
+/** A schedule that cannot be understood must not be found out at night. */
+function checkSchedules({ reclaim, backup }: RegistryBootstrap): void {
+  if (reclaim.schedule !== undefined) checked('reclaim.schedule', () => nextTime(reclaim.schedule ?? '', 0));
+  if (backup !== undefined) checked('backup.schedule', () => nextTime(backup.schedule, 0));
 }
 
 /** The configured files in order, then the one that `admin create-user --data` writes. */

@@ -1,0 +1,84 @@
+/** On a volume without a byte left, deletes and reclaim make room, and pushes go on: no restart, nobody's help. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { appendFileSync, mkdtempSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Client, client, descriptor, digestOf, imageType } from './client.ts';
+import { type Server, startServer } from './server.ts';
+import { filesOf } from './space/disk.ts';
+import { until } from './space/until.ts';
+
+const mebibyte = 1024 * 1024;
+const volume = mkdtempSync(join(tmpdir(), 'ne-full-reclaim-'));
+let server: Server;
+let registry: Client;
+
+before(async () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', volume]);
+  const document = {
+    reclaim: { graceSeconds: 0 },
+    limits: { reserveBytes: 8 * mebibyte },
+    auth: { administrators: ['tester'] },
+  };
+  server = await startServer({ data: volume, document });
+  registry = client(server);
+});
+after(async () => {
+  await server?.kill();
+  execFileSync('umount', [volume]);
+  rmdirSync(volume);
+  rmSync(`${volume}.config.json`, { force: true });
+});
+
+async function pushImage(tag: string, layer: Buffer): Promise<string> {
+  const config = Buffer.from(JSON.stringify({ tag }));
+  for (const bytes of [config, layer]) await registry.pushBlob('full', bytes);
+  const image = { schemaVersion: 2, mediaType: imageType, config: descriptor(config), layers: [descriptor(layer)] };
+  const body = Buffer.from(JSON.stringify(image));
+  const put = await registry.request('PUT', `/v2/full/manifests/${tag}`, {
+    body,
+    headers: { 'content-type': imageType },
+  });
+  assert.equal(put.status, 201);
+  return digestOf(body);
+}
+
+/** Takes every byte that is left. */
+function fill(): void {
+  const { bavail, bsize } = statfsSync(volume);
+  for (let size = Math.max(bavail * bsize, bsize); size >= bsize; size = Math.floor(size / 2))
+    try {
+      appendFileSync(join(volume, 'somebody-elses-file'), Buffer.alloc(size));
+    } catch {
+      // Half as much, then.
+    }
+}
+
+test('reclaim needs no space to make some', async () => {
+  const [kept, doomed] = [randomBytes(mebibyte), randomBytes(40 * mebibyte)];
+  await pushImage('kept', kept);
+  const digest = await pushImage('doomed', doomed);
+  fill();
+  const begun = await registry.request('POST', '/v2/full/blobs/uploads/');
+  assert.equal(begun.status, 429, 'the volume should be full');
+  assert.equal(statfsSync(volume).bavail, 0);
+
+  assert.equal((await registry.request('DELETE', `/v2/full/manifests/${digest}`)).status, 202);
+  await until('the layer is removed', () => filesOf(volume, digestOf(doomed)).length === 0, 90);
+  assert.ok(statfsSync(volume).bavail * statfsSync(volume).bsize > 30 * mebibyte);
+
+  const fresh = randomBytes(4 * mebibyte);
+  await until('a push is taken', () =>
+    registry.pushBlob('full', fresh).then(
+      () => true,
+      () => false,
+    ),
+  );
+  for (const bytes of [kept, fresh]) {
+    const got = await registry.request('GET', `/v2/full/blobs/${digestOf(bytes)}`);
+    assert.ok(got.body.equals(bytes), `${got.status}`);
+  }
+});

@@ -19,7 +19,8 @@ export function markdownTable(results: readonly CaseResult[]): string {
     'what',
     ...names,
     ...peers.map((name) => `against ${name} (floor, goal)`),
-    'p99 ms',
+    `p99 ms: ${names.join(' / ')}`,
+    `processor µs a request: ${names.join(' / ')}`,
     `resident MiB: ${names.join(' / ')}`,
     'verdict',
   ];
@@ -28,6 +29,7 @@ export function markdownTable(results: readonly CaseResult[]): string {
     ...names.map((name) => value(result, name)),
     ...peers.map((name) => checked(result, name)),
     names.map((name) => p99(result, name)).join(' / '),
+    names.map((name) => processor(result, name)).join(' / '),
     names.map((name) => memory(result, name)).join(' / '),
     conclusion(result),
   ]);
@@ -73,6 +75,12 @@ function mark({ verdict }: Check): string {
 function p99(result: CaseResult, server: string): string {
   const times = measured(result, server)?.samples.map((sample) => sample.p99 ?? Number.NaN);
   return times === undefined || times.some(Number.isNaN) ? '–' : number(median(times));
+}
+
+/** What other load on the machine changes least. */
+function processor(result: CaseResult, server: string): string {
+  const costs = measured(result, server)?.samples.map(({ cpuMicros }) => cpuMicros);
+  return costs === undefined || median(costs) === 0 ? '–' : number(median(costs));
 }
 
 function memory(result: CaseResult, server: string): string {

@@ -85,11 +85,11 @@ describe('the table', () => {
     const lines = markdownTable([result([12_000], [1000]), result([500], [1000])]).split('\n');
     assert.equal(
       lines[0],
-      '| what | ours | distribution | against distribution (floor, goal) | p99 ms | resident MiB: ours / distribution | verdict |',
+      '| what | ours | distribution | against distribution (floor, goal) | p99 ms: ours / distribution | processor µs a request: ours / distribution | resident MiB: ours / distribution | verdict |',
     );
     assert.equal(
       lines[2],
-      '| manifest GET by tag | 12,000 /s | 1,000 /s | 12× (10, 16) | 2 / 2 | 70 / 70 | floor held |',
+      '| manifest GET by tag | 12,000 /s | 1,000 /s | 12× (10, 16) | 2 / 2 | 10 / 10 | 70 / 70 | floor held |',
     );
     assert.match(lines[3] ?? '', /✗ 0\.5× \(10, 16\).*\*\*MISSED\*\* \(distribution\)/);
   });

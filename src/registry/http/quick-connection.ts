@@ -228,7 +228,8 @@ export class QuickConnection {
 
   /** A reader of all the bytes, where they are here and this process is the one to send them. */
   async #open(row: BlobRow): Promise<BlobReader | undefined> {
-    const reader = await this.#options.rooms.blobs.open(row.key).catch(() => undefined);
+    const whole = { start: 0, end: row.size - 1 };
+    const reader = await this.#options.rooms.blobs.open(row.key, whole).catch(() => undefined);
     if (reader === undefined || (reader.size === row.size && reader.location === undefined)) return reader;
     await reader.close();
     return undefined;

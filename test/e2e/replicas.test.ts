@@ -127,7 +127,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
 
   test('a rolling update during pushes and pulls cuts no request', async () => {
     const before = new Set((await pods()).map(({ metadata }) => metadata.uid));
-    const traffic = await Traffic.start(door);
+    await using traffic = await Traffic.start(door);
     await eventually('traffic', 60, async () => traffic.tags.size >= 4);
     const started = traffic.answered;
     await patch({ spec: { podAnnotations: { rolled: 'once' } } });
@@ -145,7 +145,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
   });
 
   test('a replica that is killed costs nothing that was acknowledged, and the others go on', async () => {
-    const traffic = await Traffic.start(door);
+    await using traffic = await Traffic.start(door);
     await eventually('traffic', 60, async () => traffic.tags.size >= 2);
     const [victim] = await pods();
     assert.ok(victim);
@@ -164,7 +164,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
 
   test('a new password and new keys are taken up without a restart, and no request fails', async () => {
     const before = (await pods()).map(({ metadata }) => metadata.uid).sort();
-    const traffic = await Traffic.start(door);
+    await using traffic = await Traffic.start(door);
     await eventually('traffic', 60, async () => traffic.tags.size >= 2);
     const withdraw = await stores.rotateKeys();
     await stores.rotatePassword();
@@ -202,7 +202,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
   });
 
   test('a bucket that is away is answered 503 where it is needed, and serving goes on by itself when it is back', async () => {
-    const traffic = await Traffic.start(door);
+    await using traffic = await Traffic.start(door);
     await eventually('traffic', 60, async () => traffic.tags.size >= 2);
     await stores.toBucket.cut();
     try {

@@ -20,7 +20,7 @@ interface Sending {
   readonly body?: Buffer;
 }
 
-export class Traffic {
+export class Traffic implements AsyncDisposable {
   /** What was acknowledged: tag to digest. */
   readonly tags = new Map<string, string>();
   /** What was not answered, or not as it should be, in words. */
@@ -52,6 +52,10 @@ export class Traffic {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 
   /** Reads back everything that was acknowledged; throws where something is missing or wrong. */

@@ -50,7 +50,7 @@ function readAll(connection: Connection): void {
   progress.staleUploads(connection, 1, 1);
   progress.changes(connection, 0, 1);
   progress.statistics(connection);
-  reclaim.dueRemovals(connection, 1, 1);
+  reclaim.ripeRemovals(connection, { now: 1, limit: 1 });
   reclaim.unaccounted(connection, [{ key: 'k', uploadId: 'u' }]);
   reclaim.accountsSince(connection);
   reclaim.quarantined(connection, { limit: 1 });

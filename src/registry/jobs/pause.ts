@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Milliseconds between two batches: requests go first. */
-const BREATH = 20;
+export const BREATH = 20;
 
 /** Waits; rejects with the signal's reason as soon as that is aborted. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

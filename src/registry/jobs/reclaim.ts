@@ -1,7 +1,7 @@
 import { nextTime } from '../../domain/schedule.ts';
 import type { Removal } from '../metadata/reclaiming.ts';
 import type { Millis } from '../metadata/store.ts';
-import { inBatches } from './pause.ts';
+import { BREATH, inBatches, pause } from './pause.ts';
 import type { JobParts, Outcome, Pass, Work } from './work.ts';
 
 /** Shortest grace time, milliseconds, whatever is configured: a push takes that long between its blobs and its manifest. */
@@ -10,6 +10,8 @@ export const SHORTEST_GRACE = 10_000;
 export const SETTLING = 5_000;
 /** Blobs in one transaction, and files unlinked between two pauses. */
 const BATCH = 100;
+/** Removals that are asked for at once: the metadata passes over those that snapshots hold each time. */
+const DUE = 1000;
 /** Passes are this far apart, milliseconds, where no schedule says otherwise. */
 const APART = { least: 2_000, most: 60_000 };
 
@@ -63,12 +65,15 @@ async function unlinkDue({ metadata, blobs, metrics, now }: JobParts, signal: Ab
     metrics.reclaimed(size);
     return key;
   };
-  await inBatches(BATCH, signal, async () => {
-    const due = await metadata.dueRemovals(now(), BATCH);
-    const results = await Promise.allSettled(due.map(unlink));
-    await metadata.forgetRemovals(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+  await inBatches(DUE, signal, async () => {
+    const due = await metadata.dueRemovals(now(), DUE);
+    for (let at = 0; at < due.length; at += BATCH) {
+      const results = await Promise.allSettled(due.slice(at, at + BATCH).map(unlink));
+      await metadata.forgetRemovals(results.flatMap((done) => (done.status === 'fulfilled' ? [done.value] : [])));
+      const failed = results.find((done) => done.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await pause(BREATH, signal);
+    }
     return due.length;
   });
   return freed;

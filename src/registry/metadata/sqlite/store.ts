@@ -1,6 +1,7 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../../domain/oci/digest.ts';
 import type { NewJob } from '../job-queue.ts';
-import type { NewRemoval } from '../reclaiming.ts';
+import type { NewRemoval, Removal } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
 import type {
   Actor,
@@ -27,6 +28,9 @@ import { importInto } from './recovery.ts';
 import { exportRows } from './recovery-export.ts';
 import * as recoveryReads from './recovery-reads.ts';
 import type { Writer } from './writer.ts';
+
+/** Removals that are looked at between two turns of the event loop: a millisecond or two. */
+const PAGE = 500;
 
 export interface SqliteParts {
   readonly path: string;
@@ -186,8 +190,16 @@ export class SqliteStore implements MetadataStore {
     if (dropped.length > 0) this.#cache?.forgetBlobs(new Set(dropped.map(({ digest }) => digest)));
     return dropped;
   }
-  dueRemovals(now: Millis, limit: number) {
-    return this.#read((reader) => reclaimReads.dueRemovals(reader, now, limit));
+  /** In pages, with requests in between. */
+  async dueRemovals(now: Millis, limit: number) {
+    const due: Removal[] = [];
+    for (let last: reclaimReads.RipeRemoval | undefined; ; await turn()) {
+      const page = { now, limit: PAGE, ...(last && { last }) };
+      const rows = this.#read((reader) => reclaimReads.ripeRemovals(reader, page));
+      for (const { key, size, held } of rows) if (held === 0) due.push({ key, size });
+      last = rows.at(-1);
+      if (rows.length < PAGE || due.length >= limit) return due.slice(0, limit);
+    }
   }
   async forgetRemovals(keys: readonly string[]) {
     if (keys.length > 0) await this.#writer.execute('forgetRemovals', { keys });

@@ -10,12 +10,22 @@ import type { Connection } from '../connection.ts';
  */
 const BLUR = 60_000;
 
-export function dueRemovals(connection: Connection, now: Millis, limit: number): Removal[] {
-  const sql = `SELECT r.key, r.size FROM removals r WHERE r.not_before <= ?1
-    AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.taken_at >= r.created_at - ?2 AND s.taken_at < r.removed_at + ?2)
-    AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.key = r.key)
-    ORDER BY r.not_before LIMIT ?3`;
-  return connection.all<Removal>(sql, now, BLUR, limit).map((row) => ({ ...row }));
+/** A removal whose time has come, and whether a blob or a kept snapshot names it nevertheless. */
+export interface RipeRemoval extends Removal {
+  readonly notBefore: Millis;
+  readonly held: 0 | 1;
+}
+
+/** One page of them, after another. Those that are held may be many, so that nobody should read them all at once. */
+export function ripeRemovals(
+  connection: Connection,
+  { now, last, limit }: { now: Millis; last?: RipeRemoval; limit: number },
+): RipeRemoval[] {
+  const sql = `SELECT r.key, r.size, r.not_before AS notBefore,
+      EXISTS (SELECT 1 FROM snapshots s WHERE s.taken_at >= r.created_at - ?1 AND s.taken_at < r.removed_at + ?1)
+      OR EXISTS (SELECT 1 FROM blobs b WHERE b.key = r.key) AS held
+    FROM removals r WHERE (r.not_before, r.key) > (?2, ?3) AND r.not_before <= ?4 ORDER BY r.not_before, r.key LIMIT ?5`;
+  return connection.all<RipeRemoval>(sql, BLUR, last?.notBefore ?? -1, last?.key ?? '', now, limit);
 }
 
 export function unaccounted(connection: Connection, keys: readonly { key: string; uploadId: string }[]): string[] {

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { MIGRATION_LOCK } from '../../../src/registry/metadata/postgres/migrations.ts';
 import { openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
 import { digest, manifest } from '../../contract/fixtures.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
@@ -27,7 +30,19 @@ test('five processes that start at once on an empty database all serve, and the 
     const [code] = (await once(child, 'close')) as [number];
     return code;
   };
-  assert.deepEqual(await Promise.all(Array.from({ length: 5 }, start)), [0, 0, 0, 0, 0]);
+  // All are kept at the starting line, so that they do race.
+  const line = new pg.Client({ connectionString: database.uri });
+  await line.connect();
+  await line.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
+  const racing = Promise.all(Array.from({ length: 5 }, start));
+  const waiting = `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+  for (let n = 0, tries = 0; n < 5; tries += 1) {
+    assert.ok(tries < 600, `only ${n} of five processes wait for each other`);
+    await wait(100);
+    n = (await line.query<{ n: number }>(waiting)).rows[0]?.n ?? 0;
+  }
+  await line.end();
+  assert.deepEqual(await racing, [0, 0, 0, 0, 0]);
   const versions = await server.query('SELECT version FROM ne_registry.schema_version', database.name);
   assert.deepEqual(versions, [{ version: 1 }]);
   const functions = await server.query(

@@ -30,6 +30,9 @@ async function startProxy(port: number) {
     silence: () => {
       for (const socket of open) socket.removeAllListeners('data').pause();
     },
+    cut: () => {
+      for (const socket of open) socket.destroy();
+    },
     close: () => {
       for (const socket of open) socket.destroy();
       server.close();
@@ -62,4 +65,30 @@ test('a connection that went silent is given up, and requests are served again w
   await store.close();
   proxy.close();
   await server.remove();
+});
+
+test('connections that break without a word are made anew, unnoticed by readers', async (context) => {
+  const server = await startPostgres({ fsync: false });
+  context.after(() => server.remove());
+  const { secretDirectory, uri } = await server.database();
+  const proxy = await startProxy(server.port);
+  context.after(() => proxy.close());
+  await writeFile(join(secretDirectory, 'uri'), uri.replace(`:${server.port}/`, `:${proxy.port}/`));
+  const store = await openPostgres({ secretDirectory, tls: 'Disable', mode: 'serve' });
+  context.after(() => store.close());
+  await store.putManifest(manifest({ repository: 'r', digest: digest(1), tags: ['t'] }));
+  let reading = true;
+  let count = 0;
+  const read = async () => {
+    for (; reading; count += 1) assert.equal((await store.manifestBytes('r', { tag: 't' }))?.digest, digest(1));
+  };
+  const readers = Promise.all(Array.from({ length: 16 }, read));
+  for (let n = 0; n < 10; n += 1) {
+    const before = count;
+    for (let tries = 0; count < before + 32 && tries < 200; tries += 1) await Promise.race([wait(20), readers]);
+    assert.ok(count >= before + 32, 'nothing is read any more');
+    proxy.cut();
+  }
+  reading = false;
+  await readers;
 });

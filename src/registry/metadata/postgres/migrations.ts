@@ -15,7 +15,7 @@ const migrations: readonly Migration[] = [{ sql: initialSchema, minimum: 1 }];
 export const SCHEMA_VERSION = migrations.length;
 
 /** Of the advisory lock under which migrations run: "NERG". */
-const MIGRATION_LOCK = 0x4e455247;
+export const MIGRATION_LOCK = 0x4e455247;
 
 interface Versions {
   readonly version: number;

@@ -161,6 +161,23 @@ test('a blob that was deleted in a repository stays hidden there, whether base o
     });
 });
 
+test('bytes that were pushed again after a snapshot are the ones that are named afterwards', async () => {
+  await withHouse(async (house) => {
+    const [push, put]: [Step, Step] = [
+      { do: 'push', repository: 'm/a', layer: 0 },
+      { do: 'put', repository: 'm/a', layer: 0, tags: ['x'], note: 0 },
+    ];
+    await live(house, [push, put, { do: 'snapshot' }, push]);
+    const [blob] = await house.metadata.blobs({ limit: 1 });
+    const { rows, report } = await restoredRows(house);
+    assert.deepEqual(
+      rows.flatMap((row) => (row.row === 'blob' ? [row.key] : [])),
+      [blob?.key],
+    );
+    assert.ok(isComplete(report));
+  });
+});
+
 test('an object that is missing in the middle is told, and what is after it is brought back', async () => {
   await withHouse(async (house) => {
     await live(house, pushed);

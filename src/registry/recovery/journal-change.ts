@@ -1,5 +1,5 @@
 import type { Digest } from '../../domain/oci/digest.ts';
-import { readManifest } from '../../domain/oci/manifest.ts';
+import { isIndex } from '../../domain/oci/media-types.ts';
 import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { JournalChange, NamedBlob } from './rows.ts';
 
@@ -16,12 +16,19 @@ export async function journalChange(
   const found = await metadata.manifestBytes(repository, { digest });
   if (found === undefined) return { row: 'change', ...change };
   const { mediaType, bytes } = found;
-  const looked = await Promise.all(blobsNamedBy(bytes, mediaType).map((blob) => metadata.blob(repository, blob)));
+  const named = isIndex(mediaType) ? [] : blobsNamedBy(bytes);
+  const looked = await Promise.all(named.map((blob) => metadata.blob(repository, blob)));
   const blobs: NamedBlob[] = looked.flatMap((row) => row ?? []);
   return { row: 'change', ...change, manifest: { mediaType, bytes, blobs } };
 }
 
-function blobsNamedBy(bytes: Uint8Array, mediaType: string): Digest[] {
-  const { config, layers } = readManifest(bytes, mediaType);
-  return [...new Set([...(config ? [config.digest] : []), ...layers.map(({ digest }) => digest)])];
+/** The bytes were read strictly when they came, so that reading them once more may be quick. */
+function blobsNamedBy(bytes: Uint8Array): Digest[] {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  const { config, layers } = JSON.parse(text) as { config?: Named; layers?: readonly Named[] | null };
+  return [...new Set([...(config ? [config.digest] : []), ...(layers ?? []).map(({ digest }) => digest)])];
+}
+
+interface Named {
+  readonly digest: Digest;
 }

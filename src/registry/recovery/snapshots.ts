@@ -13,15 +13,22 @@ export interface SnapshotParts {
  * is written, and again with its size when it is there.
  */
 export async function takeSnapshot({ metadata, target }: SnapshotParts, epoch: number): Promise<SnapshotRow> {
+  let begun: string | undefined;
   const name = async (moment: { sequence: number; takenAt: number }) => {
-    const row = { name: snapshotName({ ...moment, epoch }), ...moment, size: 0 };
-    await metadata.addSnapshot(row);
-    return row.name;
+    begun = snapshotName({ ...moment, epoch });
+    await metadata.addSnapshot({ name: begun, ...moment, size: 0 });
+    return begun;
   };
-  const written = await writeBase({ metadata, records: target, name });
-  const row = { name: written.name, sequence: written.sequence, takenAt: written.takenAt, size: written.size };
-  await metadata.addSnapshot(row);
-  return row;
+  try {
+    const written = await writeBase({ metadata, records: target, name });
+    const row = { name: written.name, sequence: written.sequence, takenAt: written.takenAt, size: written.size };
+    await metadata.addSnapshot(row);
+    return row;
+  } catch (error) {
+    // What was not written holds nothing back; after a crash here the next one tidies up.
+    if (begun !== undefined) await metadata.dropSnapshot(begun).catch(() => undefined);
+    throw error;
+  }
 }
 
 /**

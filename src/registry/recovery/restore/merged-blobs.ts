@@ -9,8 +9,8 @@ type BlobRow = Extract<ExportedRow, { row: 'blob' }>;
 /** Which blobs there are, under which key, and who sees them: what base and journal say, as far as the bytes are there. */
 export class MergedBlobs {
   #parts: Pick<MergeParts, 'overlay' | 'listing' | 'report'>;
-  /** Named somewhere, and their bytes were not where the name said. A damaged row stays where nothing better is found. */
-  #unplaced = new Map<Digest, BlobRow | undefined>();
+  /** Those that are put back, and those of them whose bytes are right as far as is known. */
+  #taken = new Set<Digest>();
   #placed = new Set<Digest>();
   #missing = new Set<Digest>();
   /** Digests of `overlay.unseen`, and those of them that some repository is known to show. */
@@ -29,33 +29,27 @@ export class MergedBlobs {
 
   *take(row: ExportedRow): Iterable<ExportedRow> {
     if (row.row !== 'blob') return;
-    const newer = this.#parts.overlay.blobs.get(row.digest);
-    const fresh = newer === undefined || newer.key === row.key ? undefined : this.#claim(row.digest, newer);
-    if (fresh !== undefined) return yield this.#row(row.digest, fresh);
-    const same = this.#parts.listing.claim(row.key, row.size);
-    if (same !== undefined && row.damage === undefined) {
-      this.#placed.add(row.digest);
-      return yield row;
+    const same = this.#parts.listing.at(row);
+    // Known damage is only taken back where there is nothing else.
+    const bytes = this.#newest(row.digest, row.damage === undefined ? same : undefined) ?? same;
+    if (bytes === undefined) this.#missing.add(row.digest);
+    else if (bytes.key !== row.key) yield this.#row(row.digest, bytes);
+    else {
+      if (row.damage === undefined) this.#placed.add(row.digest);
+      this.#taken.add(row.digest);
+      yield row;
     }
-    this.#unplaced.set(row.digest, same === undefined ? undefined : row);
   }
 
-  async *end(): AsyncIterable<ExportedRow> {
-    for (const [digest, blob] of this.#parts.overlay.blobs) {
-      if (this.#placed.has(digest) || this.#unplaced.has(digest)) continue;
-      const bytes = this.#claim(digest, blob);
+  *end(): Iterable<ExportedRow> {
+    const { overlay, report } = this.#parts;
+    for (const digest of [...overlay.blobs.keys(), ...this.#unseen]) {
+      if (this.#taken.has(digest) || this.#missing.has(digest)) continue;
+      const bytes = this.#newest(digest, undefined);
       if (bytes !== undefined) yield this.#row(digest, bytes);
-      else this.#unplaced.set(digest, undefined);
+      else if (overlay.blobs.has(digest)) this.#missing.add(digest);
     }
-    const hoped = [...this.#unseen].filter((digest) => !this.#placed.has(digest));
-    const found = await this.#parts.listing.find(new Set([...this.#unplaced.keys(), ...hoped]));
-    for (const [digest, bytes] of found) yield this.#row(digest, bytes);
-    for (const [digest, damaged] of this.#unplaced) {
-      if (found.has(digest)) continue;
-      if (damaged !== undefined) yield damaged;
-      else this.#missing.add(digest);
-    }
-    this.#parts.report.lost.blobs.push(...this.#missing);
+    report.lost.blobs.push(...this.#missing);
   }
 
   *takeVisible(row: ExportedRow): Iterable<ExportedRow> {
@@ -87,14 +81,20 @@ export class MergedBlobs {
     }
   }
 
-  #claim(digest: Digest, blob: { key: string; size: number }): StoredBytes | undefined {
-    const bytes = this.#parts.listing.claim(blob.key, blob.size);
-    if (bytes !== undefined) this.#placed.add(digest);
-    return bytes;
+  /** The bytes that came last, and so were verified last. Of the same moment: those that no file knows of yet. */
+  #newest(digest: Digest, named: StoredBytes | undefined): StoredBytes | undefined {
+    const { overlay, listing } = this.#parts;
+    const later = overlay.blobs.get(digest);
+    const candidates = [listing.spare(digest), later && listing.at(later), named];
+    return candidates.reduce(
+      (best, one) => (one && (!best || one.modifiedAt > best.modifiedAt) ? one : best),
+      undefined,
+    );
   }
 
   #row(digest: Digest, { key, size, modifiedAt }: StoredBytes): BlobRow {
     this.#placed.add(digest);
+    this.#taken.add(digest);
     return { row: 'blob', digest, size, key, createdAt: modifiedAt };
   }
 }

@@ -38,7 +38,7 @@ export async function prepareRestore(parts: RestoreParts): Promise<Restoring> {
   const rows = merge({
     base: baseRows(base),
     overlay,
-    listing: await Listing.read(parts.blobs),
+    listing: await Listing.read(parts.blobs, namedKeys(base, overlay)),
     changes: () => reader.changes(upTo),
     sequence: Math.max(newest.sequence, base?.head.sequence ?? 0),
     takenAt: base?.head.takenAt ?? 0,
@@ -51,4 +51,13 @@ async function* baseRows(base: Plan['base']): AsyncGenerator<ExportedRow> {
   const bytes = await base?.open();
   if (base === undefined || bytes === undefined) return;
   for await (const row of readPortable(base.name, bytes)) yield row as unknown as ExportedRow;
+}
+
+/** The keys that base and journal name. */
+async function* namedKeys(base: Plan['base'], overlay: Overlay): AsyncGenerator<string> {
+  for (const { key } of overlay.blobs.values()) yield key;
+  for await (const row of baseRows(base)) {
+    if (row.row === 'blob') yield row.key;
+    else if (row.row === 'visible') return;
+  }
 }

@@ -12,44 +12,43 @@ const AT_ONCE = 16;
 
 /** Which keys the blob store holds, and what is known of them. The store is the only one that knows what bytes there are. */
 export class Listing {
-  #blobs: Pick<BlobStore, 'digestOf'>;
-  #keys: Map<string, StoredBytes>;
+  #keys = new Map<string, StoredBytes>();
+  /** Of bytes that no file names: they may have come last, and replaced those that are named. The newest of each digest. */
+  #spare = new Map<Digest, StoredBytes>();
 
-  /** Rejects where the listing is not complete. */
-  static async read(blobs: Pick<BlobStore, 'list' | 'digestOf'>): Promise<Listing> {
-    const keys = new Map<string, StoredBytes>();
-    for await (const { key, size, modifiedAt } of blobs.list()) keys.set(key, { key, size, modifiedAt });
-    return new Listing(blobs, keys);
+  /** @param named keys that base and journal name. Rejects where the listing is not complete. */
+  static async read(blobs: Pick<BlobStore, 'list' | 'digestOf'>, named: AsyncIterable<string>): Promise<Listing> {
+    const listing = new Listing();
+    for await (const { key, size, modifiedAt } of blobs.list()) listing.#keys.set(key, { key, size, modifiedAt });
+    const others = new Set(listing.#keys.keys());
+    for await (const key of named) others.delete(key);
+    await listing.#learn(blobs, [...others]);
+    return listing;
   }
 
-  private constructor(blobs: Pick<BlobStore, 'digestOf'>, keys: Map<string, StoredBytes>) {
-    this.#blobs = blobs;
-    this.#keys = keys;
-  }
-
-  /** The bytes under a key, where they are there with that size; nobody else gets them. */
-  claim(key: string, size: number): StoredBytes | undefined {
+  /** The bytes under a key, where they are there with that size. */
+  at({ key, size }: { key: string; size: number }): StoredBytes | undefined {
     const found = this.#keys.get(key);
-    if (found === undefined || found.size !== size) return undefined;
-    this.#keys.delete(key);
-    return found;
+    return found?.size === size ? found : undefined;
   }
 
-  /** Looks among the keys that nobody claimed for bytes of these digests; the newest of each. */
-  async find(digests: ReadonlySet<Digest>): Promise<Map<Digest, StoredBytes>> {
-    const found = new Map<Digest, StoredBytes>();
-    if (digests.size === 0) return found;
-    const left = [...this.#keys.values()];
-    for (let at = 0; at < left.length; at += AT_ONCE) {
-      const some = left.slice(at, at + AT_ONCE);
-      const names = await Promise.all(some.map(({ key }) => this.#blobs.digestOf(key)));
-      some.forEach((bytes, index) => {
-        const digest = names[index];
-        if (digest === undefined || !digests.has(digest)) return;
-        const before = found.get(digest);
-        if (before === undefined || before.modifiedAt < bytes.modifiedAt) found.set(digest, bytes);
+  spare(digest: Digest): StoredBytes | undefined {
+    return this.#spare.get(digest);
+  }
+
+  async #learn(blobs: Pick<BlobStore, 'digestOf'>, keys: readonly string[]): Promise<void> {
+    for (let start = 0; start < keys.length; start += AT_ONCE) {
+      const some = keys.slice(start, start + AT_ONCE);
+      const digests = await Promise.all(some.map((key) => blobs.digestOf(key)));
+      some.forEach((key, index) => {
+        this.#keep(digests[index], this.#keys.get(key));
       });
     }
-    return found;
+  }
+
+  #keep(digest: Digest | undefined, bytes: StoredBytes | undefined): void {
+    if (digest === undefined || bytes === undefined) return;
+    const before = this.#spare.get(digest);
+    if (before === undefined || before.modifiedAt < bytes.modifiedAt) this.#spare.set(digest, bytes);
   }
 }

@@ -81,13 +81,13 @@ test('300 pulls that nobody reads and 50 manifests that stop arriving, from one 
     }
     // Long enough for every buffer that they can get to be theirs, and shorter than any patience with them.
     await new Promise((resolve) => setTimeout(resolve, 1500));
+    const pushed = await ask('PUT', '/v2/shared/manifests/mine', manifest(4 * mebibyte));
+    assert.equal(pushed.status, 201);
     const meanwhile = await slowestPull(5);
     assert.ok(
       meanwhile < 3 * usual + 300,
       `the slowest pull took ${meanwhile.toFixed(0)} ms instead of ${usual.toFixed(0)}`,
     );
-    const pushed = await ask('PUT', '/v2/shared/manifests/mine', manifest(4 * mebibyte));
-    assert.equal(pushed.status, 201);
   } finally {
     for (const line of lines) line.destroy();
   }

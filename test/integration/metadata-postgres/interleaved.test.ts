@@ -142,3 +142,14 @@ test('an export shows one moment, however much is written meanwhile', async () =
   }
   assert.ok(rows.includes('export/a') && !rows.includes('export/b'));
 });
+
+test('what may be removed is found behind thousands of removals that a snapshot holds', async () => {
+  await held.query(`INSERT INTO removals SELECT 'held' || n, 1, 0, 1000000, n FROM generate_series(1, 12000) AS n;
+    INSERT INTO snapshots VALUES ('s', 1, 500, 1); INSERT INTO removals VALUES ('free', 7, 2000000, 2000000, 20000)`);
+  assert.deepEqual(await store.dueRemovals(30_000, 5), [{ key: 'free', size: 7 }]);
+  await store.dropSnapshot('s');
+  const due = await store.dueRemovals(30_000, 100_000);
+  assert.equal(new Set(due.map(({ key }) => key)).size, due.length);
+  assert.ok(due.length >= 12_001);
+  assert.equal((await store.dueRemovals(30_000, 3)).length, 3);
+});

@@ -25,13 +25,18 @@ const drop: Statement = {
   name: 'drop_condemned',
   text: named('SELECT digest, size, key FROM fn.drop_condemned($1, $2, $3, $4, $5)'),
 };
-const due: Statement = {
-  name: 'due_removals',
-  text: `SELECT r.key, r.size FROM removals r WHERE r.not_before <= $1
-      AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.taken_at >= r.created_at - $2 AND s.taken_at < r.removed_at + $2)
-      AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.key = r.key)
-    ORDER BY r.not_before, r.key LIMIT $3`,
+/** One page of removals whose time has come, and whether a blob or a kept snapshot names them nevertheless: many may be held. */
+const ripe: Statement = {
+  name: 'ripe_removals',
+  text: `SELECT r.key, r.size, r.not_before AS "notBefore",
+      EXISTS (SELECT 1 FROM snapshots s WHERE s.taken_at >= r.created_at - $1 AND s.taken_at < r.removed_at + $1)
+      OR EXISTS (SELECT 1 FROM blobs b WHERE b.key = r.key) AS held
+    FROM removals r WHERE (r.not_before, r.key) > ($2, $3) AND r.not_before <= $4 ORDER BY r.not_before, r.key LIMIT $5`,
 };
+/** Removals that one query looks at. */
+const PAGE = 5000;
+type Ripe = Removal & { readonly notBefore: Millis; readonly held: boolean };
+
 const forget: Statement = {
   name: 'forget_removals',
   text: `DELETE FROM removals WHERE key IN (SELECT key FROM removals WHERE key = ANY ($1) ORDER BY key FOR UPDATE)`,
@@ -75,8 +80,14 @@ export class PostgresReclaiming implements Reclaiming {
     return this.#database.write<DroppedBlob>(drop, [condemnedBefore, before, now, limit, this.#removalDelay]);
   }
 
-  dueRemovals(now: Millis, limit: number): Promise<Removal[]> {
-    return this.#database.read<Removal>(due, [now, BLUR, limit]);
+  async dueRemovals(now: Millis, limit: number): Promise<Removal[]> {
+    const due: Removal[] = [];
+    for (let last: Ripe | undefined; ; ) {
+      const rows = await this.#database.read<Ripe>(ripe, [BLUR, last?.notBefore ?? -1, last?.key ?? '', now, PAGE]);
+      for (const { key, size, held } of rows) if (!held) due.push({ key, size });
+      last = rows.at(-1);
+      if (rows.length < PAGE || due.length >= limit) return due.slice(0, limit);
+    }
   }
 
   async forgetRemovals(keys: readonly string[]): Promise<void> {

@@ -1,9 +1,12 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { after, before } from 'node:test';
+import { after, before, test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { openS3Store, type S3Options } from '../../src/registry/storage/s3.ts';
 import { type Bucket, startBucket } from '../programs/bucket.ts';
-import { type StorageFixture, storageContract } from './storage.contract.ts';
+import { chunks, upload } from './fixtures.ts';
+import { read, type StorageFixture, storageContract } from './storage.contract.ts';
 
 let bucket: Bucket;
 before(async () => {
@@ -54,3 +57,28 @@ storageContract(
   opener({ plan: () => 6 * MIB, memory: { limit: 4 * MIB, part: 2 * MIB } }),
   13 * MIB + 17,
 );
+
+test('many uploads share little memory, and clients that stop sending do not hold up the others', async () => {
+  const { blobs, close } = await opener({ plan: () => 5 * MIB, memory: { limit: 10 * MIB, part: 5 * MIB } })();
+  const held = Promise.withResolvers<void>();
+  const stopped = async function* () {
+    yield* chunks(randomBytes(2 * MIB));
+    await held.promise;
+  };
+  const slow = await Promise.all(
+    [1, 2, 3, 4].map(async () => {
+      const id = randomUUID();
+      await blobs.begin(id);
+      return { id, done: blobs.append(id, stopped(), { offset: 0 }) };
+    }),
+  );
+  const contents = [1, 2, 3, 4, 5].map(() => randomBytes(12 * MIB));
+  const keys = await Promise.all(contents.map((bytes) => upload(blobs, bytes)));
+  for (const [index, key] of keys.entries()) assert.ok((await read(blobs, key)).equals(contents[index] ?? Buffer.of()));
+  held.resolve();
+  for (const { id, done } of slow) {
+    assert.equal((await done).size, 2 * MIB);
+    await blobs.cancel(id);
+  }
+  await close();
+});

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { startTestRegistry } from '../auth/registry.ts';
-import { client, digestOf } from './client.ts';
+import { type Answer, client, digestOf } from './client.ts';
 import { head, wire } from './wire.ts';
 
 test("another user's upload does not exist, whoever knows its UUID: GET, PATCH, PUT, DELETE (CVE-2026-32589)", async () => {
@@ -21,7 +21,7 @@ test("another user's upload does not exist, whoever knows its UUID: GET, PATCH, 
     ['PUT', `?digest=${digestOf(bytes.subarray(0, 10))}`, undefined],
     ['DELETE', '', undefined],
   ] as const) {
-    const answer = await mallory.request(method, location + query, body === undefined ? {} : { body });
+    const answer: Answer = await mallory.request(method, location + query, body === undefined ? {} : { body });
     assert.deepEqual([method, answer.status, answer.error], [method, 404, 'BLOB_UPLOAD_UNKNOWN']);
   }
   const done = await alice.request('PUT', `${location}?digest=${digestOf(bytes)}`, { body: bytes.subarray(10) });

@@ -84,12 +84,15 @@ test('kills, pushes, deletes and reclaim lose nothing, and leave nothing', {
   ];
   const killing = killUntil(end.signal);
   await sleep(seconds * 1000);
+  // On a machine that is busy with other things it takes longer until enough has happened.
+  const pushed = () => ledger.counts['manifest 201'] ?? 0;
+  await until('fifty images were pushed', () => pushed() >= 50, 180);
   end.abort();
   const kills = await killing;
   await Promise.all(actors);
   context.diagnostic(`${kills} kills, ${JSON.stringify(ledger.counts)}`);
   assert.deepEqual(ledger.violations.slice(0, 5), []);
-  assert.ok(kills >= 2 && (ledger.counts['manifest 201'] ?? 0) > 20, 'too little happened');
+  assert.ok(kills >= 2, 'too little happened');
   const reachable = await verifyAll(ledger);
   await until('the disk holds what is reachable, within 1 %', () => storedBytes(data) <= reachable * 1.01, 120);
   assert.equal(await verifyAll(ledger), reachable);

@@ -25,12 +25,15 @@ const drop: Statement = {
   name: 'drop_condemned',
   text: named('SELECT digest, size, key FROM fn.drop_condemned($1, $2, $3, $4, $5)'),
 };
-/** One page of removals whose time has come, and whether a blob or a kept snapshot names them nevertheless: many may be held. */
+/**
+ * One page of removals whose time has come, and whether a blob or a kept snapshot names them nevertheless: many may be held.
+ * The blob is asked for as a value: of an EXISTS here the planner makes a hash of all blobs.
+ */
 const ripe: Statement = {
   name: 'ripe_removals',
   text: `SELECT r.key, r.size, r.not_before AS "notBefore",
       EXISTS (SELECT 1 FROM snapshots s WHERE s.taken_at >= r.created_at - $1 AND s.taken_at < r.removed_at + $1)
-      OR EXISTS (SELECT 1 FROM blobs b WHERE b.key = r.key) AS held
+      OR (SELECT 1 FROM blobs b WHERE b.key = r.key LIMIT 1) IS NOT NULL AS held
     FROM removals r WHERE (r.not_before, r.key) > ($2, $3) AND r.not_before <= $4 ORDER BY r.not_before, r.key LIMIT $5`,
 };
 /** Removals that one query looks at. */

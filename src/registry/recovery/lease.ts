@@ -15,20 +15,26 @@ export interface LeaseParts {
 export class Lease {
   #parts: LeaseParts;
   #held: number | undefined;
+  #until = 0;
 
   constructor(parts: LeaseParts) {
     this.#parts = parts;
   }
 
-  /** Whether this process has it, from now for its length. Asking again renews. */
+  /** Whether this process has it, from now for half its length at least. Asking again renews, where half of it is over. */
   async hold(): Promise<boolean> {
     const { queue, kind, worker, length, now } = this.#parts;
+    if (this.#held !== undefined && now() < this.#until - length / 2) return true;
     const leaseUntil = now() + length;
-    if (this.#held !== undefined && (await queue.renewJob({ id: this.#held, worker, leaseUntil }))) return true;
+    if (this.#held !== undefined && (await queue.renewJob({ id: this.#held, worker, leaseUntil }))) {
+      this.#until = leaseUntil;
+      return true;
+    }
     this.#held = undefined;
     await queue.enqueueJob({ kind, key: kind, payload: '{}', runAt: now(), now: now() });
     const job = await queue.claimJob({ kinds: [kind], worker, now: now(), leaseUntil });
     this.#held = job?.id;
+    this.#until = leaseUntil;
     return job !== undefined;
   }
 

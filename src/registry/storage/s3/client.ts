@@ -45,7 +45,6 @@ export function createClient(place: BucketPlace, credentials: CredentialsFolder 
     requestHandler: {
       httpAgent: agent,
       httpsAgent: { ...agent, ...ca },
-      connectionTimeout: 5_000,
       socketAcquisitionWarningTimeout: 2 ** 30,
     },
     ...(endpoint !== undefined && { endpoint }),

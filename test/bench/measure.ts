@@ -25,7 +25,7 @@ export async function measure(
   contenders: readonly Contender[],
 ): Promise<CaseResult> {
   const { warmUp = true, ...plain } = description;
-  if (warmUp) for (const { burst } of contenders) await burst(Math.min(1, bench.seconds / 3));
+  if (warmUp) for (const { burst } of contenders) await burst(1);
   const samples = contenders.map((): Sample[] => []);
   for (let round = 0; round < bench.rounds; round++) {
     for (const [index, contender] of contenders.entries()) {

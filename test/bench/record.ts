@@ -13,6 +13,9 @@ export interface Run {
   readonly date: string;
   readonly command: string;
   readonly machine: string;
+  /** Load average of the minute before; and how many processors there are to carry it. */
+  readonly load: number;
+  readonly processors: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -28,7 +31,9 @@ export async function describeRun({ cases, seconds, rounds }: Options): Promise<
   return {
     date: new Date().toISOString().slice(0, 10),
     command: `make bench${chosen} BENCH_SECONDS=${seconds} BENCH_ROUNDS=${rounds}`,
-    machine: `${availableParallelism()} × ${processor}, ${memory} GiB, Linux ${release()}, ${await fileSystem()}, load average before ${loadavg()[0]?.toFixed(1)}`,
+    machine: `${availableParallelism()} × ${processor}, ${memory} GiB, Linux ${release()}, ${await fileSystem()}`,
+    load: Number(loadavg()[0]?.toFixed(1)),
+    processors: availableParallelism(),
     versions: {
       'ne-registry': await commit(),
       node: process.version,
@@ -55,11 +60,20 @@ export function withTable(text: string, run: Run, results: readonly CaseResult[]
   const body = [
     begin,
     `\`${run.command}\` on ${run.date}, ${run.machine}; ${versions.join(', ')}.`,
+    ...busy(run),
     '',
     markdownTable(results),
     '',
   ];
   return `${text.slice(0, from)}${body.join('\n')}${text.slice(to)}`;
+}
+
+/** A machine of one's own is quiet before. */
+function busy({ load, processors }: Run): string[] {
+  if (load < processors / 2) return [];
+  return [
+    `**The machine was busy with other work (load average ${load} before): trust the processor times, not the rates.**`,
+  ];
 }
 
 /** Four figures are all that a noisy machine gives. */

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../../src/domain/oci/digest.ts';
 import { SCHEMA_VERSION } from '../../src/registry/metadata/sqlite/migrations.ts';
 import { openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
 import type { MetadataStore, NewManifest } from '../../src/registry/metadata/store.ts';
 import { withLock } from '../e2e/cluster/lock.ts';
+import type { Bench } from './bench.ts';
 import { manifestType } from './content.ts';
+import { startOurs } from './peers/ours.ts';
+import { pause } from './process.ts';
 
 /** How much there is of everything that is listed. */
 export const amount = 100_000;
@@ -28,18 +31,32 @@ export function subjectWith(referrers: number): Digest {
 }
 
 /**
- * A data directory of ours with 100,000 tagged images in one repository, and one image in each of 100,000 repositories. Written by
- * the store itself, once; kept in `cache`. A copy of it may be served.
+ * A folder with `data`: ours with 100,000 tagged images in one repository, and one image in each of 100,000 repositories. Written by
+ * the store itself, and then served until its journal has its first checkpoint, which a registry writes once; kept in `cache`.
  */
-export async function seedOurs(cache: string): Promise<string> {
-  return await once(join(cache, `ours-${SCHEMA_VERSION}`), async (folder) => {
-    const store = await openSqlite({ directory: folder, mode: 'serve', onDeath: () => undefined });
+export async function seedOurs({ cache, bundle }: Pick<Bench, 'cache' | 'bundle'>): Promise<string> {
+  return await once(join(cache, `ours-${SCHEMA_VERSION}-settled`), async (folder) => {
+    const directory = join(folder, 'data');
+    await mkdir(directory);
+    const store = await openSqlite({ directory, mode: 'serve', onDeath: () => undefined });
     try {
       await writeAll(store, images());
     } finally {
       await store.close();
     }
+    const server = await startOurs({ bundle, folder });
+    await checkpoint(join(directory, 'journal'));
+    await server.stop();
   });
+}
+
+/** Waits for a checkpoint, five minutes at most: without one the cases measure a registry that is writing it. */
+async function checkpoint(journal: string): Promise<void> {
+  for (const deadline = Date.now() + 300_000; Date.now() < deadline; await pause(500)) {
+    const entries = await readdir(journal, { recursive: true, withFileTypes: true }).catch(() => []);
+    const files = entries.filter((entry) => entry.isFile());
+    if (files.some(({ name }) => !name.endsWith('.tmp'))) return;
+  }
 }
 
 /** The same as the CNCF's registry would see it: what its lists read of its tree, and no more. It may be served as it is. */
@@ -64,9 +81,9 @@ export async function seedDistribution(cache: string): Promise<string> {
   });
 }
 
-/** Copies a seed, so that serving it changes nothing. */
+/** Copies the data of a seed into a folder, so that serving it changes nothing. */
 export async function copyOf(seed: string, target: string): Promise<void> {
-  await cp(seed, target, { recursive: true });
+  await cp(join(seed, 'data'), join(target, 'data'), { recursive: true });
 }
 
 /** The folder appears under its name when it is whole. */

@@ -11,7 +11,10 @@ import {
 import { median, ratio } from './statistics.ts';
 import { type Verdict, worst } from './verdict.ts';
 
-/** One Markdown table, a row a case; peers that no case has have no column. */
+/**
+ * One Markdown table, a row a case; peers that no case has have no column. The last columns tell a figure of each server that was
+ * measured, in the order of the columns.
+ */
 export function markdownTable(results: readonly CaseResult[]): string {
   const names = serversOf(results);
   const peers = names.slice(1);
@@ -19,18 +22,16 @@ export function markdownTable(results: readonly CaseResult[]): string {
     'what',
     ...names,
     ...peers.map((name) => `against ${name} (floor, goal)`),
-    `p99 ms: ${names.join(' / ')}`,
-    `processor µs a request: ${names.join(' / ')}`,
-    `resident MiB: ${names.join(' / ')}`,
+    'p99 ms',
+    'processor µs a request',
+    'resident MiB',
     'verdict',
   ];
   const rows = results.map((result) => [
     result.title,
     ...names.map((name) => value(result, name)),
     ...peers.map((name) => checked(result, name)),
-    names.map((name) => p99(result, name)).join(' / '),
-    names.map((name) => processor(result, name)).join(' / '),
-    names.map((name) => memory(result, name)).join(' / '),
+    ...[p99, processor, memory].map((figure) => result.measurements.map(figure).join(' / ')),
     conclusion(result),
   ]);
   const rule = header.map((_, column) => (column === 0 || column === header.length - 1 ? '---' : '--:'));
@@ -72,20 +73,19 @@ function mark({ verdict }: Check): string {
   return verdict === 'MISSED' ? '✗ ' : '';
 }
 
-function p99(result: CaseResult, server: string): string {
-  const times = measured(result, server)?.samples.map((sample) => sample.p99 ?? Number.NaN);
-  return times === undefined || times.some(Number.isNaN) ? '–' : number(median(times));
+function p99({ samples }: Measurement): string {
+  const times = samples.map((sample) => sample.p99 ?? Number.NaN);
+  return times.some(Number.isNaN) ? '–' : number(median(times));
 }
 
 /** What other load on the machine changes least. */
-function processor(result: CaseResult, server: string): string {
-  const costs = measured(result, server)?.samples.map(({ cpuMicros }) => cpuMicros);
-  return costs === undefined || median(costs) === 0 ? '–' : number(median(costs));
+function processor({ samples }: Measurement): string {
+  const cost = median(samples.map(({ cpuMicros }) => cpuMicros));
+  return cost === 0 ? '–' : number(cost);
 }
 
-function memory(result: CaseResult, server: string): string {
-  const found = measured(result, server);
-  return found === undefined ? '–' : peakMiB(found).toFixed(0);
+function memory(measurement: Measurement): string {
+  return peakMiB(measurement).toFixed(0);
 }
 
 /** The worst of all checks, and which ones missed. */
@@ -107,6 +107,5 @@ function bound({ floor, most = false }: Check['aim']): string {
 /** Three figures that count, with thousands apart. */
 export function number(value: number): string {
   if (Number.isNaN(value)) return 'nothing';
-  if (Math.abs(value) >= 1000) return Math.round(Number(value.toPrecision(3))).toLocaleString('en');
-  return String(Number(value.toPrecision(3)));
+  return Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 });
 }

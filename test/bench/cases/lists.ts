@@ -72,7 +72,7 @@ async function start(bench: Bench, folder: string): Promise<Server[]> {
   bench.say(`making stores with ${seed.amount} tags and as many repositories, unless they are kept from before`);
   await mkdir(join(folder, 'ours'));
   await mkdir(join(folder, 'distribution'));
-  await seed.copyOf(await seed.seedOurs(bench.cache), join(folder, 'ours/data'));
+  await seed.copyOf(await seed.seedOurs(bench), join(folder, 'ours'));
   const storage = ['  filesystem:', `    rootdirectory: ${await seed.seedDistribution(bench.cache)}`];
   return [
     await startOurs({ bundle: bench.bundle, folder: join(folder, 'ours') }),

@@ -16,7 +16,7 @@ export const start: Group = {
     const folder = await mkdtemp(join(bench.scratch, 'start-'));
     try {
       for (const name of ['ours', 'distribution']) await mkdir(join(folder, name));
-      await seed.copyOf(await seed.seedOurs(bench.cache), join(folder, 'ours/data'));
+      await seed.copyOf(await seed.seedOurs(bench), join(folder, 'ours'));
       const storage = ['  filesystem:', `    rootdirectory: ${await seed.seedDistribution(bench.cache)}`];
       const starters = {
         ours: () => startOurs({ bundle: bench.bundle, folder: join(folder, 'ours') }),

@@ -85,7 +85,7 @@ describe('the table', () => {
     const lines = markdownTable([result([12_000], [1000]), result([500], [1000])]).split('\n');
     assert.equal(
       lines[0],
-      '| what | ours | distribution | against distribution (floor, goal) | p99 ms: ours / distribution | processor µs a request: ours / distribution | resident MiB: ours / distribution | verdict |',
+      '| what | ours | distribution | against distribution (floor, goal) | p99 ms | processor µs a request | resident MiB | verdict |',
     );
     assert.equal(
       lines[2],
@@ -95,11 +95,24 @@ describe('the table', () => {
   });
 
   test('numbers keep three figures', () => {
-    assert.deepEqual([0.12345, 12.345, 1234.5, 66_012].map(number), ['0.123', '12.3', '1,230', '66,000']);
+    assert.deepEqual([0.012345, 12.345, 999.7, 1234.5, 66_012].map(number), [
+      '0.0123',
+      '12.3',
+      '1,000',
+      '1,230',
+      '66,000',
+    ]);
   });
 
   test('takes the place of the one before, and nothing else of the page', () => {
-    const run = { date: '2026-01-01', command: 'make bench', machine: 'one', versions: { node: 'v26' } };
+    const run = {
+      date: '2026-01-01',
+      command: 'make bench',
+      machine: 'one',
+      load: 0.2,
+      processors: 2,
+      versions: { node: 'v26' },
+    };
     const page = 'before\n<!-- make bench: begin -->\nold\n<!-- make bench: end -->\nafter\n';
     const once = withTable(page, run, [result([12_000], [1000])]);
     assert.ok(
@@ -107,6 +120,10 @@ describe('the table', () => {
     );
     assert.ok(!once.includes('old') && once.includes('12,000 /s'));
     assert.equal(withTable(once, run, [result([12_000], [1000])]), once);
+    assert.ok(
+      !once.includes('busy') &&
+        withTable(page, { ...run, load: 7 }, []).includes('busy with other work (load average 7'),
+    );
     assert.throws(() => withTable('no markers', run, []), /lacks the lines/);
   });
 });

@@ -59,6 +59,12 @@ export function metadataContract(name: string, open: OpenMetadata): void {
         const again = await store.putManifest(manifest({ repository, digest: digest(1), mediaType: 'b/b' }));
         assert.deepEqual(again, { outcome: 'stored', created: false });
         assert.equal((await store.manifest(repository, { tag: 't' }))?.mediaType, 'b/b');
+        const told = (await store.changes(0, 10_000)).filter((change) => change.repository === repository);
+        assert.deepEqual(
+          told.map(({ kind }) => kind),
+          ['manifest-put', 'tag-set', 'manifest-put'],
+          'whoever follows the changes has to hear of it',
+        );
       });
 
       it('are refused while a required target is not in the repository, and leave nothing', async () => {

@@ -168,13 +168,15 @@ BEGIN
     PERFORM fn.connect(known.id, repo, p_kinds, p_targets);
     UPDATE repositories SET listed = true WHERE id = repo AND NOT listed;
     INSERT INTO statistics_deltas (manifests, repositories) VALUES (1, FOUND::int);
-    INSERT INTO pending_changes (at, kind, repository, digest, actor, origin)
-      VALUES (p_now, 'manifest-put', p_repository, p_digest, p_actor, p_origin);
   ELSIF retyped THEN
     UPDATE manifests SET media_type = p_media_type, subject = p_subject, artifact_type = p_artifact_type, annotations = p_annotations WHERE id = known.id;
     DELETE FROM edges WHERE manifest_id = known.id;
     PERFORM fn.connect(known.id, repo, p_kinds, p_targets);
     PERFORM fn.review(blobs_then, p_now);
+  END IF;
+  IF fresh OR retyped THEN
+    INSERT INTO pending_changes (at, kind, repository, digest, actor, origin)
+      VALUES (p_now, 'manifest-put', p_repository, p_digest, p_actor, p_origin);
   END IF;
   FOREACH tag IN ARRAY p_tags LOOP
     PERFORM fn.set_tag(repo, p_repository, tag, known.id, p_digest, p_actor, p_now, p_origin);

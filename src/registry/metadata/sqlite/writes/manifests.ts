@@ -69,16 +69,19 @@ function insert(connection: Connection, repository: number, manifest: NewManifes
   );
   connection.run('INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (?, ?)', id, manifest.bytes);
   connect(connection, { id, repository }, manifest.edges);
-  const { digest } = manifest;
+  recordPut(connection, manifest);
+  return id;
+}
+
+function recordPut(connection: Connection, { repository, digest, by }: NewManifest): void {
   recordChange(connection, {
     kind: 'manifest-put',
     at: by.now,
-    repository: manifest.repository,
+    repository,
     digest,
     actor: by.name,
     origin: by.origin,
   });
-  return id;
 }
 
 function connect(connection: Connection, from: { id: number; repository: number }, edges: readonly NewEdge[]): void {
@@ -102,6 +105,7 @@ function retype(connection: Connection, row: { id: number; repository: number },
   const before = disconnect(connection, row.id);
   connect(connection, row, manifest.edges);
   for (const digest of before) reviewIfUnreferenced(connection, digest, manifest.by.now);
+  recordPut(connection, manifest);
 }
 
 /** Removes a manifest's edges; returns the blobs that they led to. */

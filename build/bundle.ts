@@ -10,7 +10,9 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:f
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { fewEncodings } from './few-encodings.ts';
 import { fewMediaTypes } from './few-media-types.ts';
+import { leanAws } from './lean-aws.ts';
 import { namedExports } from './named-exports.ts';
 import { prebuiltAddons } from './prebuilt-addons.ts';
 
@@ -47,7 +49,6 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     target: 'node26',
     minifyWhitespace: true,
     minifySyntax: true,
-    keepNames: true,
     legalComments: 'none',
     // CommonJS dependencies ask for Node's own modules with require(), which an ES module does not have.
     banner: {
@@ -55,7 +56,14 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
     },
     metafile: true,
     logLevel: 'warning',
-    plugins: [rewriteFileUrls(named), prebuiltAddons(folder), namedExports(), fewMediaTypes()],
+    plugins: [
+      rewriteFileUrls(named),
+      prebuiltAddons(folder),
+      leanAws(),
+      namedExports(),
+      fewEncodings(),
+      fewMediaTypes(),
+    ],
   });
   for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
   return { folder, files: sizes(metafile), metafile };

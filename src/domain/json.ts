@@ -17,6 +17,11 @@ const mostValues = 300_000;
 export interface JsonBounds {
   /** Deepest nesting of objects and arrays; 32 unless told. */
   readonly depth?: number;
+  /**
+   * Strings of more characters come out as so many and one more `x`: for who would not use them, and shall not hold megabytes
+   * of them beside the text.
+   */
+  readonly longest?: number;
 }
 
 /**
@@ -25,8 +30,8 @@ export interface JsonBounds {
  */
 export function parseStrictJson(input: Uint8Array | string, bounds: JsonBounds = {}): unknown {
   const text = typeof input === 'string' ? input : decode(input);
-  checkKeysAndDepth(text, bounds.depth ?? 32);
-  const value = parse(text);
+  const long = checkStructure(text, { depth: 32, longest: Number.POSITIVE_INFINITY, ...bounds });
+  const value = parse(long.length === 0 ? text : shortened(text, long, bounds.longest ?? 0));
   refuseInexactNumbers(value, '');
   return value;
 }
@@ -67,22 +72,51 @@ function refuseInexact(value: number, key: string): void {
 }
 
 /** One pass over the structure: strings are skipped by the engine's own search, so long values cost next to nothing. */
-function checkKeysAndDepth(text: string, maxDepth: number): void {
+function checkStructure(text: string, { depth, longest }: Required<JsonBounds>): Span[] {
+  const long: Span[] = [];
   const open: (Set<string> | undefined)[] = [];
   let values = 1;
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
-    if (character === '"') at = skipString(text, at, open.at(-1));
-    else if (character === '{') enter(open, new Set(), maxDepth);
-    else if (character === '[') enter(open, undefined, maxDepth);
+    if (character === '"') {
+      const string = { start: at, end: skipString(text, at, open.at(-1)) };
+      if (string.end - string.start > longest + 1) long.push(string);
+      at = string.end;
+    } else if (character === '{' || character === '[') enter(open, character, depth);
     else if (character === '}' || character === ']') open.pop();
     else if (character === ',' && ++values > mostValues) throw new InvalidJson(`more than ${mostValues} values`);
   }
+  return long;
 }
 
-function enter(open: (Set<string> | undefined)[], keys: Set<string> | undefined, maxDepth: number): void {
+/** Offsets of a string's quotes. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+function shortened(text: string, long: readonly Span[], longest: number): string {
+  const filler = 'x'.repeat(longest + 1);
+  let kept = '';
+  let from = 0;
+  for (const { start, end } of long) {
+    requireWellFormed(text.slice(start + 1, end), start);
+    kept += text.slice(from, start + 1) + filler;
+    from = end;
+  }
+  return kept + text.slice(from);
+}
+
+/** What the engine would refuse in a string (RFC 8259 §7). */
+function requireWellFormed(content: string, start: number): void {
+  for (const [found] of content.matchAll(/\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|[\x00-\x1f\\]/g)) {
+    if (found.length === 1) throw new InvalidJson(`not valid JSON: the string at offset ${start} has a bad character`);
+  }
+}
+
+function enter(open: (Set<string> | undefined)[], bracket: '{' | '[', maxDepth: number): void {
   if (open.length === maxDepth) throw new InvalidJson(`nested deeper than ${maxDepth} levels`);
-  open.push(keys);
+  open.push(bracket === '{' ? new Set() : undefined);
 }
 
 /** Answers the offset of the closing quote; inside an object a string before a colon is a key, and is noted. */

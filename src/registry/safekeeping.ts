@@ -1,6 +1,7 @@
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import type { Log } from '../platform/log.ts';
 import type { MetricsRegistry } from '../platform/metrics.ts';
+import type { Turns } from '../platform/turns.ts';
 import { openJournalRecords, openTargetRecords } from './records.ts';
 import type { BackupPlan } from './recovery/backup-worker.ts';
 import { type RunningRecovery, startRecovery } from './recovery/start.ts';
@@ -20,6 +21,7 @@ export async function keepSafe(
     stores: Pick<Stores, 'metadata' | 'blobs'>;
     register: MetricsRegistry;
     log: Log;
+    turns: Turns;
     now(): number;
     backup(): Backup | undefined;
   },

@@ -3,28 +3,26 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Router } from 'express';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
 import { messageOf } from '../platform/fatal.ts';
 import type { Log } from '../platform/log.ts';
 import { createMetrics, type MetricsRegistry } from '../platform/metrics.ts';
 import { runSteps, type ShutdownStep } from '../platform/shutdown.ts';
+import { Turns } from '../platform/turns.ts';
 import { version } from '../platform/version.ts';
 import { callerOf } from './auth/callers.ts';
 import { RegistryGate } from './auth/gate.ts';
 import { Passwords } from './auth/passwords.ts';
 import { Tokens } from './auth/tokens.ts';
 import { prepareDataDirectory } from './data-directory.ts';
-import { adminRouter } from './http/admin-router.ts';
 import { Admission } from './http/admission.ts';
 import { createApi, type Rooms } from './http/api.ts';
-import { healthRouter } from './http/health-router.ts';
+import { dispatch } from './http/dispatch.ts';
 import { Intake } from './http/intake.ts';
-import { metricsRouter } from './http/metrics-router.ts';
+import { lazily } from './http/lazily.ts';
 import { Pulls } from './http/pulls.ts';
 import { QuickLane } from './http/quick-lane.ts';
-import { tokenRouter } from './http/token-router.ts';
-import { createWebApp, dispatch } from './http/web.ts';
+import type { WebRooms } from './http/web.ts';
 import { createJobMetrics } from './jobs/metrics.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import { Listener, timeouts } from './listener.ts';
@@ -83,6 +81,8 @@ interface House {
   readonly metrics: RegistryMetrics;
   readonly auth: ReturnType<typeof createAuth>;
   readonly pulls: Pulls;
+  /** Of work that takes much memory. */
+  readonly turns: Turns;
   readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
   now(): number;
   settings(): Settings;
@@ -108,7 +108,19 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const auth = createAuth(settings, { now, onCheck: metrics.passwordChecked });
   const pulls = new Pulls(stores.metadata, { now, log });
   const fault = () => reloader.fault;
-  const house: House = { log, stores, usage, metrics, auth, pulls, now, settings, fault, state: { draining: false } };
+  const house: House = {
+    log,
+    stores,
+    usage,
+    metrics,
+    auth,
+    pulls,
+    turns: new Turns(),
+    now,
+    settings,
+    fault,
+    state: { draining: false },
+  };
   const listeners = createListeners(house, register, first);
   return {
     shutdown: shutdownSteps(house, listeners, reloader),
@@ -117,6 +129,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
         stores,
         register,
         log,
+        turns: house.turns,
         now,
         backup: () => settings().document.backup,
       });
@@ -139,11 +152,15 @@ interface Listeners {
 
 function createListeners(house: House, register: MetricsRegistry, { document, tls }: Settings): Listeners {
   const { log, metrics } = house;
-  const app = (routers: Router[]) => createWebApp({ log, observe: metrics.observe, routers });
-  const management = managementRouters(house, register);
+  const app = (rooms: Pick<WebRooms, 'api' | 'management'>) =>
+    lazily(async () => {
+      const { webOf } = await import('./http/web.ts');
+      return webOf({ log, observe: metrics.observe, ...rooms });
+    }, log);
+  const management = managementRooms(house, register);
   const { api, management: separate } = document.listen;
   const rooms = roomsOf(house, document);
-  const web = app(separate === undefined ? [...apiRouters(house), ...management] : apiRouters(house));
+  const web = app({ api: apiRooms(house), ...(separate === undefined && { management }) });
   return {
     api: new Listener({
       address: api,
@@ -158,19 +175,22 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
         : new Listener({
             address: separate,
             purpose: 'management (--management-listen, listen.management)',
-            handle: app(management),
+            handle: app({ management }),
           }),
   };
 }
 
-function roomsOf({ stores, auth, pulls, log, metrics, now, settings }: House, { limits }: RegistryBootstrap): Rooms {
+function roomsOf(
+  { stores, auth, pulls, log, metrics, turns, now, settings }: House,
+  { limits }: RegistryBootstrap,
+): Rooms {
   return {
     ...stores,
     ...auth,
     pulls,
     log,
     now,
-    intake: new Intake(Math.max(intakeBytes, limits.manifestBytes)),
+    intake: new Intake(Math.max(intakeBytes, limits.manifestBytes), undefined, turns),
     admission: new Admission(),
     settings: () => settings().document,
     configuration: settings,
@@ -178,7 +198,7 @@ function roomsOf({ stores, auth, pulls, log, metrics, now, settings }: House, { 
   };
 }
 
-function apiRouters({ auth, usage, now, settings, fault, state }: House): Router[] {
+function apiRooms({ auth, usage, now, settings, fault, state }: House): NonNullable<WebRooms['api']> {
   const startedAt = new Date(now()).toISOString();
   const anonymousOn = () => settings().document.auth.anonymous !== 'None';
   const lastBackup = async () => {
@@ -198,15 +218,15 @@ function apiRouters({ auth, usage, now, settings, fault, state }: House): Router
     runNow: (kind: string) => state.workers?.runNow(kind) ?? false,
     state: async () => (await state.workers?.state()) ?? [],
   };
-  return [
-    tokenRouter({ ...auth, users: () => settings().users, anonymousOn }),
-    adminRouter({ ...auth, now, operator: () => settings().operator, status, jobs }),
-  ];
+  return {
+    token: { ...auth, users: () => settings().users, anonymousOn },
+    admin: { ...auth, now, operator: () => settings().operator, status, jobs },
+  };
 }
 
-function managementRouters({ stores, state }: House, register: MetricsRegistry): Router[] {
+function managementRooms({ stores, state }: House, register: MetricsRegistry) {
   const unreadiness = async () => (state.draining ? 'stopping' : await storeFault(stores));
-  return [metricsRouter(register), healthRouter({ unreadiness })];
+  return { register, unreadiness };
 }
 
 /** What is done beside serving: see `jobs/`. */

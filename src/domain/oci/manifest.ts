@@ -69,10 +69,13 @@ export function mayBeMissing(layer: Descriptor): boolean {
   return isNonDistributable(layer.mediaType);
 }
 
+/** Characters of a value beyond which nobody reads it from here: more than a list of referrers repeats. */
+const longest = 64 * 1024;
+
 function parseBody(bytes: Uint8Array): Record<string, unknown> {
   let body: unknown;
   try {
-    body = parseStrictJson(bytes);
+    body = parseStrictJson(bytes, { longest });
   } catch (error) {
     if (error instanceof InvalidJson) throw new InvalidManifest(error.message);
     throw error;

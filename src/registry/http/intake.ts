@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
 import { giveBack } from '../../platform/give-back.ts';
+import { Turns } from '../../platform/turns.ts';
 import { arriving } from './arrival.ts';
 
 /** Milliseconds: what a body that is on its way holds of the bound is missing to everybody else. */
 const patience = { silence: 5_000, whole: 30_000 };
 
 /** A body above this leaves strings of its size behind when it was parsed: they are collected at once, for some 10 ms. */
-const heavy = 1024 * 1024;
+export const heavy = 1024 * 1024;
 
 export interface Arrival {
   readonly request: IncomingMessage;
@@ -24,6 +25,7 @@ export interface Arrival {
 export class Intake {
   readonly #total: number;
   readonly #collect: () => void;
+  readonly #turns: Turns;
   #held = 0;
   /** Bytes held, by client address. */
   readonly #heldBy = new Map<string, number>();
@@ -31,10 +33,12 @@ export class Intake {
   /**
    * @param total bytes that all bodies together may occupy
    * @param collect collects garbage now; Node offers it where it was started with `--expose-gc`
+   * @param turns of large bodies, and of whatever else takes as much memory
    */
-  constructor(total: number, collect: () => void = globalThis.gc ?? (() => undefined)) {
+  constructor(total: number, collect: () => void = globalThis.gc ?? (() => undefined), turns: Turns = new Turns()) {
     this.#total = total;
     this.#collect = collect;
+    this.#turns = turns;
   }
 
   /**
@@ -55,12 +59,17 @@ export class Intake {
         if (!this.#within(from, limit)) throw busy();
         body.add(chunk);
       }
-      return await use(body.bytes());
+      return await (counted > heavy ? this.inTurn(() => use(body.bytes())) : use(body.bytes()));
     } finally {
       this.#hold(from, -counted);
       body.giveBack();
       this.settle(counted);
     }
+  }
+
+  /** Runs what takes as much memory as a large body does when no such body is being worked on. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(work);
   }
 
   #hold(from: string, bytes: number): void {

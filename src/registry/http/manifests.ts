@@ -13,6 +13,7 @@ import type {
 } from '../metadata/store.ts';
 import type { Content, Rooms } from './api.ts';
 import { type Exchange, reply } from './exchange.ts';
+import { heavy } from './intake.ts';
 import { tagQueries } from './query.ts';
 
 interface Target {
@@ -24,6 +25,28 @@ interface Target {
 export async function getManifest(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
   const { identity, caller, request } = exchange;
   rooms.gate.authorize(identity, 'Pull', target.repository, caller);
+  // Asked of the embedded store alone, where it costs nothing.
+  const row = rooms.blobs.shared ? undefined : await rooms.metadata.manifest(target.repository, target.reference);
+  const large = row !== undefined && row.size > heavy && request.method === 'GET';
+  if (large) return rooms.intake.inTurn(() => sendHeavy(rooms, exchange, target));
+  await sendManifest(rooms, exchange, target);
+}
+
+/** A client that has not taken a large manifest by then waits without its turn, milliseconds. */
+const turn = 250;
+
+/** The bytes of a large manifest are in memory until they are sent: a quick client has them before the next one's are read. */
+async function sendHeavy(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  exchange.response.once('close', resolve);
+  await sendManifest(rooms, exchange, target);
+  const late = setTimeout(resolve, turn);
+  await gone;
+  clearTimeout(late);
+}
+
+async function sendManifest(rooms: Rooms, exchange: Exchange, target: Target): Promise<void> {
+  const { request } = exchange;
   const head = request.method === 'HEAD';
   const found = head
     ? await rooms.metadata.manifest(target.repository, target.reference)

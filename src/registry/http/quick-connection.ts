@@ -6,6 +6,7 @@ import type { BlobReader } from '../storage/store.ts';
 import { type Answers, longestCopied } from './answers.ts';
 import { isDisconnect, type Rooms } from './api.ts';
 import { blobHeaders } from './blobs.ts';
+import { heavy } from './intake.ts';
 import { manifestHeaders } from './manifests.ts';
 import { longestHead, plainHeaders, plainRequestLine, type RequestLine } from './plain-request.ts';
 import { parseRoute, type Route } from './route.ts';
@@ -157,7 +158,10 @@ export class QuickConnection {
       const row = metadata.manifest(repository, reference);
       return isHere(row) && this.#writeOne(answers.head(row, () => manifestHeaders(row)));
     }
-    const row = metadata.manifestBytes(repository, reference);
+    const known = metadata.manifest(repository, reference);
+    // Large ones are sent one at a time, on Node's side.
+    if (!isHere(known) || known.size > heavy) return false;
+    const row = 'bytes' in known ? (known as ManifestWithBytes) : metadata.manifestBytes(repository, reference);
     if (!isHere(row)) return false;
     if (row.size > longestCopied) {
       pulls.note(repository, row.digest);

@@ -33,7 +33,10 @@ export class QuickLane {
   /** Takes a new connection. `serve` gives it to Node's server. */
   take(socket: Socket, serve: () => void): void {
     // Node's server ends such a connection with its first answer.
-    if (this.#leaving) return serve();
+    if (this.#leaving) {
+      serve();
+      return;
+    }
     const connection = new QuickConnection(socket, {
       rooms: this.#rooms,
       answers: this.#answers,

@@ -1,9 +1,12 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express, type RequestHandler, type Router } from 'express';
+import type { MetricsRegistry } from '../../platform/metrics.ts';
 import type { RequestSample } from '../metrics.ts';
+import { type AdminRooms, adminRouter } from './admin-router.ts';
 import type { ApiLog } from './api.ts';
 import { answerErrors, notFound } from './express-errors.ts';
-import { absoluteTarget } from './target.ts';
+import { type HealthRooms, healthRouter } from './health-router.ts';
+import { metricsRouter } from './metrics-router.ts';
+import { type TokenRooms, tokenRouter } from './token-router.ts';
 
 export interface WebOptions {
   readonly routers: readonly Router[];
@@ -42,32 +45,15 @@ function measured(log: ApiLog, observe: (sample: RequestSample) => void): Reques
   };
 }
 
-/** Gives what is under `/v2` to the OCI API and everything else to Express; counts requests that carry an upload. */
-export function dispatch(
-  api: RequestListener,
-  web: RequestListener,
-  uploads: { inc(): void; dec(): void },
-): RequestListener {
-  return (request: IncomingMessage, response: ServerResponse) => {
-    const absolute = absoluteTarget(request.url ?? '/');
-    if (absolute !== undefined) {
-      // RFC 9112 §3.2.2: the target's host counts, whatever Host says.
-      request.url = absolute.path;
-      request.headers.host = absolute.authority;
-    }
-    const { url = '/', method } = request;
-    if (!isApi(url)) {
-      web(request, response);
-      return;
-    }
-    if ((method === 'PATCH' || method === 'PUT' || method === 'POST') && url.includes('/blobs/uploads/')) {
-      uploads.inc();
-      response.once('close', () => uploads.dec());
-    }
-    api(request, response);
-  };
+export interface WebRooms extends Omit<WebOptions, 'routers'> {
+  readonly api?: { readonly token: TokenRooms; readonly admin: AdminRooms };
+  readonly management?: HealthRooms & { readonly register: MetricsRegistry };
 }
 
-function isApi(url: string): boolean {
-  return url.startsWith('/v2') && (url.length === 3 || url[3] === '/' || url[3] === '?');
+/** What a listener serves beside the OCI API: of the API's listener, of the one for management, or of both in one. */
+export function webOf({ log, observe, api, management }: WebRooms): Express {
+  const routers: Router[] = [];
+  if (api !== undefined) routers.push(tokenRouter(api.token), adminRouter(api.admin));
+  if (management !== undefined) routers.push(metricsRouter(management.register), healthRouter(management));
+  return createWebApp({ log, observe, routers });
 }

@@ -1,6 +1,8 @@
 import { buffer } from 'node:stream/consumers';
 import { messageOf } from '../../platform/fatal.ts';
+import { giveBack } from '../../platform/give-back.ts';
 import type { Log } from '../../platform/log.ts';
+import { Turns } from '../../platform/turns.ts';
 import type { Recovery } from '../metadata/recovery.ts';
 import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
@@ -19,12 +21,16 @@ export interface JournalParts {
   readonly log: Pick<Log, 'info' | 'warn'>;
   /** The journal since the last checkpoint may grow to this, bytes; 64 MiB unless given. */
   readonly checkpointBytes?: number;
+  /** Of work that takes much memory. */
+  readonly turns?: Turns;
   /** Milliseconds since the epoch. */
   now(): number;
 }
 
 /** What one object may hold; memory is bounded by it. */
 const most = { changes: 500, bytes: 2 * 1024 * 1024 };
+/** A manifest larger than this is not left to the garbage collector, bytes. */
+const HEAVY = 1024 * 1024;
 /** The journal may also grow to the size of its checkpoint where that is larger. */
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 /** After a checkpoint failed, milliseconds. */
@@ -38,6 +44,7 @@ const OBJECT_COST = 4096;
  */
 export class Journal {
   #parts: JournalParts;
+  #turns: Turns;
   #epoch: number;
   /** Changes up to this one are in the journal or its checkpoint. */
   #sequence: number;
@@ -87,6 +94,7 @@ export class Journal {
     { epoch, sequence, objects }: { epoch: number; sequence: number; objects: JournalObject[] },
   ) {
     this.#parts = parts;
+    this.#turns = parts.turns ?? new Turns();
     this.#epoch = epoch;
     this.#sequence = sequence;
     this.#objects = objects;
@@ -112,7 +120,7 @@ export class Journal {
     for (;;) {
       const changes = await this.#parts.metadata.changes(this.#sequence, most.changes);
       this.#oldest = changes[0]?.at;
-      if (changes.length > 0) await this.#write(await this.#rows(changes));
+      if (changes.length > 0) await this.#write(changes);
       else await this.#noticeStepBack();
       this.#checkpointWhereDue();
       if (changes.length === 0) return;
@@ -130,23 +138,32 @@ export class Journal {
     for (const change of changes) {
       const row = await journalChange(this.#parts.metadata, change);
       rows.push(row);
-      bytes += row.manifest?.bytes.byteLength ?? 0;
+      const length = row.manifest?.bytes.byteLength ?? 0;
+      bytes += length;
       if (bytes >= most.bytes) break;
     }
     return rows;
   }
 
-  async #write(rows: readonly JournalChange[]): Promise<void> {
-    const first = this.#sequence + 1;
-    const last = rows.at(-1)?.sequence ?? first;
+  async #write(changes: readonly ChangeRow[]): Promise<void> {
+    // Others wait for their turn in memory, never for the record store.
+    const { bytes, first, last } = await this.#turns.run(() => this.#pack(changes));
     const name = objectName(this.#epoch, first, last);
-    const head = { kind: 'journal', after: this.#sequence, sequence: last, takenAt: this.#parts.now() } as const;
-    const bytes = await buffer(writePortable(head, rows));
     await this.#parts.records.put(name, bytes);
     const object = { name, epoch: this.#epoch, first, last, size: bytes.byteLength };
     this.#objects.push(object);
     this.#bytes += costOf([object]);
     this.#sequence = last;
+  }
+
+  async #pack(changes: readonly ChangeRow[]): Promise<{ bytes: Uint8Array; first: number; last: number }> {
+    const rows = await this.#rows(changes);
+    const first = this.#sequence + 1;
+    const last = rows.at(-1)?.sequence ?? first;
+    const head = { kind: 'journal', after: this.#sequence, sequence: last, takenAt: this.#parts.now() } as const;
+    const bytes = await buffer(writePortable(head, rows));
+    free(rows);
+    return { bytes, first, last };
   }
 
   /** A database that failed over may have lost its last commits, whose numbers are given out again. */
@@ -201,4 +218,11 @@ export class Journal {
 
 function costOf(objects: readonly JournalObject[]): number {
   return objects.reduce((sum, { size }) => sum + Math.max(size, OBJECT_COST), 0);
+}
+
+/** Large manifests and what became of them on the way are freed at once: they would add to the next one. */
+function free(rows: readonly JournalChange[]): void {
+  const heavy = rows.flatMap(({ manifest }) => (manifest && manifest.bytes.byteLength > HEAVY ? [manifest.bytes] : []));
+  heavy.forEach(giveBack);
+  if (heavy.length > 0) globalThis.gc?.();
 }

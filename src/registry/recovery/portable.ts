@@ -6,13 +6,15 @@ import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { messageOf } from '../../platform/fatal.ts';
-import { type FileKind, lineOf, rowOf } from './rows.ts';
+import { type FileKind, lineOf, piecesOf, rowOf } from './rows.ts';
 
 /** Grows when a reader of before would misunderstand what is written now. */
 export const FORMAT = 1;
 
 /** Characters of lines that are handed on at once. */
 const CHUNK = 64 * 1024;
+/** Power of two of the bytes that the compressor looks back, and holds: 512 KiB instead of two megabytes. */
+const WINDOW = 19;
 /** A row is a manifest at most: four thirds of the largest that a registry is set to take. */
 const LONGEST_LINE = 256 * 1024 * 1024;
 
@@ -36,7 +38,9 @@ export class DamagedFile extends Error {
 
 /** The bytes of a file with these rows. Takes rows only as fast as its reader takes bytes. */
 export function writePortable(head: Head, rows: AsyncIterable<object> | Iterable<object>): Readable {
-  const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } });
+  const compress = createZstdCompress({
+    params: { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_windowLog]: WINDOW },
+  });
   // Errors of the rows reach whoever reads, because the pipeline destroys its last stream with them.
   pipeline(Readable.from(lines(head, rows), { objectMode: false }), compress, () => undefined);
   return compress;
@@ -51,12 +55,14 @@ async function* lines(head: Head, rows: AsyncIterable<object> | Iterable<object>
     const kind = (row as { row: string }).row;
     counts[kind] = (counts[kind] ?? 0) + 1;
     count += 1;
-    pending += lineOf(row);
-    if (pending.length < CHUNK) continue;
-    const chunk = Buffer.from(pending);
-    pending = '';
-    hash.update(chunk);
-    yield chunk;
+    for (const piece of piecesOf(row)) {
+      pending += piece;
+      if (pending.length < CHUNK) continue;
+      const chunk = Buffer.from(pending);
+      pending = '';
+      hash.update(chunk);
+      yield chunk;
+    }
   }
   hash.update(pending);
   yield Buffer.from(pending + lineOf({ row: 'end', rows: count, counts, sha256: hash.digest('hex') }));

@@ -30,6 +30,40 @@ export function lineOf(row: object): string {
   return `${JSON.stringify(encoded(row))}\n`;
 }
 
+/** Bytes that are turned into base64 at once; a multiple of three, so that the pieces can be put together. */
+const PIECE = 48 * 1024;
+
+/** A line in pieces, so that a manifest of megabytes is never there as text as well. */
+export function* piecesOf(row: object): Generator<string> {
+  const bytes = bytesIn(row);
+  if (bytes === undefined || bytes.byteLength <= PIECE) {
+    yield lineOf(row);
+    return;
+  }
+  // Last in the row, and empty: its closing quote and braces are the end of the text.
+  const text = JSON.stringify(emptied(row));
+  const end = 'manifest' in row ? '"}}' : '"}';
+  yield text.slice(0, -end.length);
+  for (let at = 0; at < bytes.byteLength; at += PIECE) yield base64(bytes.subarray(at, at + PIECE));
+  yield `${end}\n`;
+}
+
+function bytesIn(row: object): Uint8Array | undefined {
+  const holder = 'manifest' in row ? row.manifest : row;
+  return (holder as { bytes?: Uint8Array } | undefined)?.bytes;
+}
+
+function emptied(row: object): object {
+  if (!('manifest' in row)) return withoutBytes(row);
+  const { manifest, ...change } = row;
+  return { ...change, manifest: withoutBytes(manifest as object) };
+}
+
+function withoutBytes(holder: object): object {
+  const { bytes: _, ...rest } = holder as { bytes?: unknown };
+  return { ...rest, bytes: '' };
+}
+
 /** Throws SyntaxError. */
 export function rowOf(line: string): Record<string, unknown> {
   const row = JSON.parse(line) as Record<string, unknown>;

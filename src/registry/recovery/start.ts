@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Log } from '../../platform/log.ts';
 import type { MetricsRegistry } from '../../platform/metrics.ts';
+import type { Turns } from '../../platform/turns.ts';
 import type { SnapshotRow } from '../metadata/recovery.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
@@ -27,6 +28,8 @@ export interface RecoveryParts {
   plan(): Promise<BackupPlan | undefined>;
   readonly register: MetricsRegistry;
   readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Of work that takes much memory. */
+  readonly turns?: Turns;
   now(): number;
 }
 
@@ -48,7 +51,10 @@ export async function startRecovery(parts: RecoveryParts): Promise<RunningRecove
   await refuseLostHistory({ metadata, journal: records, mayStepBack });
   const worker = `${hostname()} ${randomUUID()}`;
   const lease = new Lease({ queue: metadata, kind: 'journal', worker, length: JOURNAL_LEASE, now });
-  const journal = new JournalWorker({ metadata, records, log, now }, shared ? lease : undefined);
+  const journal = new JournalWorker(
+    { metadata, records, log, now, ...(parts.turns && { turns: parts.turns }) },
+    shared ? lease : undefined,
+  );
   const lastBackup = async () => (await metadata.snapshots()).findLast(({ size }) => size > 0);
   const onFailure = recoveryMetrics(parts.register, {
     lagSeconds: () => journal.lagSeconds(),

@@ -143,6 +143,7 @@ export class FilesystemStore implements BlobStore {
 
   async close(): Promise<void> {
     this.#files.close();
+    this.#buffers.close();
     await this.#sessions.close();
   }
 

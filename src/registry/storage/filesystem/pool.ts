@@ -1,3 +1,4 @@
+import { giveBack } from '../../../platform/give-back.ts';
 import { shareOf } from './shares.ts';
 
 type Waiter = (buffer: Buffer) => void;
@@ -10,7 +11,10 @@ export class BufferPool {
   readonly size: number;
   readonly #most: number;
   #made = 0;
+  /** The last one is taken first, so those at the front are used least. */
   readonly #free: Buffer[] = [];
+  /** The fewest that were free since `trim`. */
+  #unused = 0;
   /** Buffers lent, by owner; only who holds some is here. */
   readonly #lent = new Map<string, number>();
   /** By owner, in the order of their turns. */
@@ -55,6 +59,15 @@ export class BufferPool {
     this.#serve();
   }
 
+  /** Frees the buffers that nobody had a use for since the last call. */
+  trim(): void {
+    for (const buffer of this.#free.splice(0, this.#unused)) {
+      this.#made -= 1;
+      giveBack(buffer);
+    }
+    this.#unused = this.#free.length;
+  }
+
   #mayHold(owner: string): boolean {
     const held = this.#lent.get(owner) ?? 0;
     const others = Math.max(besides(this.#lent, owner), besides(this.#waiting, owner));
@@ -63,6 +76,7 @@ export class BufferPool {
 
   #spare(): Buffer | undefined {
     const buffer = this.#free.pop();
+    this.#unused = Math.min(this.#unused, this.#free.length);
     if (buffer !== undefined || this.#made >= this.#most) return buffer;
     this.#made += 1;
     return Buffer.allocUnsafeSlow(this.size);

@@ -8,11 +8,22 @@ import type { OpenFile, OpenFiles } from './open-files.ts';
 import { BufferPool } from './pool.ts';
 import { SlowLane } from './slow-lane.ts';
 
-/** The memory that all readers of a store share: 6 MiB, 2 MiB for what is small or slow, and the slow lane's bound. */
+/** Buffers that nobody has a use for are freed after this time, milliseconds. */
+const IDLE = 1_000;
+
+/** The memory that all readers of a store share: 4 MiB, 2 MiB for what is small or slow, and the slow lane's bound. */
 export class Buffers {
-  readonly large = new BufferPool(512 * 1024, 12);
+  readonly large = new BufferPool(512 * 1024, 8);
   readonly small = new BufferPool(64 * 1024, 32);
   readonly lane = new SlowLane();
+  readonly #trimmer = setInterval(() => {
+    this.large.trim();
+    this.small.trim();
+  }, IDLE).unref();
+
+  close(): void {
+    clearInterval(this.#trimmer);
+  }
 }
 
 /** Sends parts of a stored file from pooled buffers: one read, one write, whatever the kernel takes. */

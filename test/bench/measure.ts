@@ -30,7 +30,7 @@ export async function measure(
   for (let round = 0; round < bench.rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
       await pause(100);
-      samples[index]?.push(inUnit(plain.unit, await observed(contender, bench.seconds)));
+      samples[index]?.push(await observed(contender, plain.unit, bench.seconds));
     }
   }
   const measurements: Measurement[] = contenders.map(({ server }, index) => ({
@@ -42,24 +42,23 @@ export async function measure(
   return result;
 }
 
-async function observed({ server, burst }: Contender, seconds: number): Promise<Sample> {
+async function observed({ server, burst }: Contender, unit: Unit, seconds: number): Promise<Sample> {
   const pids = server.pids();
   forgetPeak(pids);
   const before = cpuSeconds(pids);
   const result = await burst(seconds);
   const cpu = cpuSeconds(pids) - before;
-  return { ...result, cpuMicros: (cpu / Math.max(1, result.requests)) * 1e6, peakBytes: peakBytes(pids) };
-}
-
-function inUnit(unit: Unit, sample: Sample): Sample {
-  return unit === 'req/cpu-s' ? { ...sample, value: 1e6 / sample.cpuMicros } : sample;
+  // Of large blobs a burst ends few, and many are under way: what was carried is counted.
+  const amount = unit === 'MB/s' ? result.value * result.seconds : result.requests;
+  const cpuMicros = (cpu / Math.max(1, amount)) * 1e6;
+  return { ...result, ...(unit === 'req/cpu-s' && { value: 1e6 / cpuMicros }), cpuMicros, peakBytes: peakBytes(pids) };
 }
 
 function summary({ id, unit, measurements, checks }: CaseResult): string {
   const values = measurements.map(({ server, samples }) => {
     const value = median(samples.map((sample) => sample.value));
     const cpu = median(samples.map(({ cpuMicros }) => cpuMicros));
-    return `${server} ${value.toPrecision(4)} ${unit} (${cpu.toPrecision(3)} µs cpu)`;
+    return `${server} ${value.toPrecision(4)} ${unit} (${cpu.toPrecision(3)} µs cpu ${unit === 'MB/s' ? 'a MB' : 'each'})`;
   });
   const verdicts = checks.map(({ of, value, verdict }) => `${of} ${value.toPrecision(3)} ${verdict}`);
   return `${id}: ${values.join(', ')}; ${verdicts.join(', ')}`;

@@ -15,7 +15,7 @@ export interface Burst {
 
 /** A burst with what it cost the server. */
 export interface Sample extends Burst {
-  /** Processor time of the server, microseconds a request. */
+  /** Processor time of the server, microseconds a request, or a megabyte where that is the unit. */
   readonly cpuMicros: number;
   /** The most that was resident during the burst, bytes, all processes of the server together. */
   readonly peakBytes: number;

@@ -23,7 +23,7 @@ export function markdownTable(results: readonly CaseResult[]): string {
     ...names,
     ...peers.map((name) => `against ${name} (floor, goal)`),
     'p99 ms',
-    'processor µs a request',
+    'processor µs a request, or a MB',
     'resident MiB',
     'verdict',
   ];

@@ -85,7 +85,7 @@ describe('the table', () => {
     const lines = markdownTable([result([12_000], [1000]), result([500], [1000])]).split('\n');
     assert.equal(
       lines[0],
-      '| what | ours | distribution | against distribution (floor, goal) | p99 ms | processor µs a request | resident MiB | verdict |',
+      '| what | ours | distribution | against distribution (floor, goal) | p99 ms | processor µs a request, or a MB | resident MiB | verdict |',
     );
     assert.equal(
       lines[2],

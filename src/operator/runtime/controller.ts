@@ -3,12 +3,11 @@ import { isConflict } from '../kube/error.ts';
 import type { Log } from '../kube/log.ts';
 import { type KubeObject, keyOf } from '../kube/object.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { Stalled, Waiting } from './errors.ts';
+import { Stalled } from './errors.ts';
 import type { RuntimeMetrics } from './metrics.ts';
 import { WorkQueue } from './workqueue.ts';
 
 /** A date that has passed already must not make a loop without a pause. */
-const SHORTEST_WAIT_MS = 1000;
 
 /** Which object to reconcile. `namespace` is '' for what is cluster-wide. */
 export interface Request {
@@ -22,7 +21,7 @@ export interface ReconcileResult {
 }
 
 /**
- * Brings the world closer to what one object asks for; the state is read anew at each call. Throws Stalled, Waiting,
+ * Brings the world closer to what one object asks for; the state is read anew at each call. Throws Stalled
  * or any other error (see errors.ts). `signal` aborts when the controller stops.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: a reconciler with nothing to say returns nothing
@@ -152,12 +151,6 @@ export class Controller {
     const { name, log, metrics } = this.#options;
     const fields = { controller: name, key };
     if (this.#stopping.signal.aborted) return 'requeue';
-    if (error instanceof Waiting) {
-      this.#queue.forget(key);
-      this.#queue.addAfter(key, Math.max(error.until.getTime() - this.#clock.now().getTime(), SHORTEST_WAIT_MS));
-      log.debug({ ...fields, reason: error.reason, until: error.until }, error.message);
-      return 'requeue_after';
-    }
     if (error instanceof Stalled) {
       this.#queue.forget(key);
       log.warn({ ...fields, reason: error.reason }, error.message);
@@ -199,15 +192,7 @@ export function requestFor(object: KubeObject): Request[] {
   return [{ namespace: object.metadata.namespace ?? '', name: object.metadata.name }];
 }
 
-/** Maps a child to the controller owner of the given kind (by ownerReference). */
-export function requestForOwner(kind: string, group: string): (object: KubeObject) => Request[] {
-  return (object) =>
-    (object.metadata.ownerReferences ?? [])
-      .filter((owner) => owner.controller === true && owner.kind === kind && owner.apiVersion.startsWith(`${group}/`))
-      .map((owner) => ({ namespace: object.metadata.namespace ?? '', name: owner.name }));
-}
-
-/** Maps a child to the owner that a label names, for children that are not owned (data that outlives its owner). */
+/** Maps a child to the owner that a label names: also one that is not owned in Kubernetes' sense (data that outlives its owner). */
 export function requestForLabel(label: string): (object: KubeObject) => Request[] {
   return (object) => {
     const name = object.metadata.labels?.[label];

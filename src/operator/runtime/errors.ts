@@ -1,6 +1,6 @@
 /**
- * The three ways in which a reconcile may not succeed: Stalled (nothing but a change of the spec helps), Waiting (look
- * again at a known time), and any other error (retried with back-off).
+ * The two ways in which a reconcile may not succeed: Stalled (nothing but a change of the spec helps), and any other error
+ * (retried with back-off). Who only has to wait says so with `requeueAfterSeconds`.
  */
 
 /** What is asked for cannot be done; not retried until something about the object changes. */
@@ -12,18 +12,5 @@ export class Stalled extends Error {
     super(message, options);
     this.name = 'Stalled';
     this.reason = reason;
-  }
-}
-
-/** Nothing is wrong, it only takes time; looked at again at `until`, or earlier when something changes. */
-export class Waiting extends Error {
-  readonly reason: string;
-  readonly until: Date;
-
-  constructor(reason: string, message: string, until: Date) {
-    super(message);
-    this.name = 'Waiting';
-    this.reason = reason;
-    this.until = until;
   }
 }

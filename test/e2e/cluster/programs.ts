@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type GoTool, goTool } from './tools.ts';
+import type { GoTool } from './tools.ts';
 
 /** The Kubernetes that the test cluster runs. 1.34 is the last that runs on cgroup v1 without being asked to. */
 const KUBERNETES_MINOR = 34;
@@ -51,9 +51,4 @@ export const HELLO: GoTool = { name: 'hello', version: '1', sources: source('hel
 
 function source(file: string): Readonly<Record<string, string>> {
   return { 'main.go': readFileSync(new URL(`go/${file}`, import.meta.url), 'utf8') };
-}
-
-/** The path of the Kubernetes programs; kubectl among them runs as `kube kubectl …`. */
-export async function kubePrograms(): Promise<string> {
-  return await goTool(KUBE);
 }

@@ -53,11 +53,6 @@ export async function goTool(tool: GoTool): Promise<string> {
   });
 }
 
-/** Whether `goTool` would answer at once. */
-export async function isCached(tool: GoTool): Promise<boolean> {
-  return await exists(join(toolCache(), `${tool.name}-${tool.version}-${recipe(tool)}`, tool.name));
-}
-
 async function build(tool: GoTool, program: string): Promise<void> {
   const started = Date.now();
   progress(`building ${tool.name} ${tool.version} from the Go module proxy (once; kept in ${dirname(program)})`);

@@ -3,17 +3,16 @@ import { after, before, describe, test } from 'node:test';
 import { Registry } from 'prom-client';
 import { Cache } from '../../../src/operator/kube/cache.ts';
 import { ensure } from '../../../src/operator/kube/ensure.ts';
-import { addFinalizer, removeFinalizer } from '../../../src/operator/kube/finalizer.ts';
 import { type KubeObject, ownedBy } from '../../../src/operator/kube/object.ts';
 import { standingConditions } from '../../../src/operator/runtime/conditions.ts';
 import {
   Controller,
   type Reconcile,
   requestFor,
-  requestForOwner,
+  requestForLabel,
   source,
 } from '../../../src/operator/runtime/controller.ts';
-import { Stalled, Waiting } from '../../../src/operator/runtime/errors.ts';
+import { Stalled } from '../../../src/operator/runtime/errors.ts';
 import { EventRecorder } from '../../../src/operator/runtime/events.ts';
 import { runtimeMetrics } from '../../../src/operator/runtime/metrics.ts';
 import { applyStatus } from '../../../src/operator/runtime/status.ts';
@@ -21,7 +20,7 @@ import { type BareApiServer, startBareApiServer } from '../../e2e/cluster/apiser
 import { type CountingClient, collectingLog, configMap, countingClient, eventually } from './setup.ts';
 
 const WIDGET = { apiVersion: 'example.org/v1', kind: 'Widget' };
-const FINALIZER = 'example.org/outside';
+const LABEL = 'example.org/widget';
 const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
 const CRD: KubeObject = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -43,8 +42,8 @@ const CRD: KubeObject = {
   },
 };
 
-function widget(name: string, value: string, finalizers: string[] = []): KubeObject {
-  return { ...WIDGET, metadata: { name, namespace: 'default', finalizers }, spec: { value } };
+function widget(name: string, value: string): KubeObject {
+  return { ...WIDGET, metadata: { name, namespace: 'default' }, spec: { value } };
 }
 
 describe('the controller, against a real API server', () => {
@@ -76,7 +75,7 @@ describe('the controller, against a real API server', () => {
       metrics: runtimeMetrics(registry),
       sources: [
         source({ cache: caches.widgets, mapTo: requestFor }),
-        source({ cache: caches.children, mapTo: requestForOwner('Widget', 'example.org') }),
+        source({ cache: caches.children, mapTo: requestForLabel(LABEL) }),
       ],
       reconcile: async ({ namespace, name }) => {
         const found = caches.widgets.get(namespace, name);
@@ -97,7 +96,8 @@ describe('the controller, against a real API server', () => {
 
   const withChild = async (found: KubeObject, { children }: Caches): Promise<void> => {
     const child = configMap(`${found.metadata.name}-child`, { value: (found.spec as { value: string }).value });
-    const desired = { ...child, metadata: { ...child.metadata, ownerReferences: [ownedBy(found)] } };
+    const labels = { [LABEL]: found.metadata.name };
+    const desired = { ...child, metadata: { ...child.metadata, labels, ownerReferences: [ownedBy(found)] } };
     await ensure(own.client, desired, children.get('default', child.metadata.name));
     const conditions = standingConditions(
       { state: 'ready', reason: 'Done', message: '' },
@@ -172,28 +172,11 @@ describe('the controller, against a real API server', () => {
     await assert.rejects(applyStatus(own.client, live, say('failing', 'old'), at(5)), { status: 409 });
   });
 
-  test('a finalizer is added and removed once, and leaves those of others alone', async () => {
-    const live = await own.client.create(widget('final', '', ['example.org/other']));
-    const added = await addFinalizer(own.client, live, FINALIZER);
-    assert.deepEqual(added.metadata.finalizers, ['example.org/other', FINALIZER]);
-    assert.equal(await addFinalizer(own.client, added, FINALIZER), added);
-    await assert.rejects(
-      removeFinalizer(
-        own.client,
-        { ...live, metadata: { ...added.metadata, resourceVersion: live.metadata.resourceVersion ?? '' } },
-        FINALIZER,
-      ),
-      { status: 409 },
-    );
-    const removed = await removeFinalizer(own.client, added, FINALIZER);
-    assert.deepEqual(removed.metadata.finalizers, ['example.org/other']);
-  });
-
-  test('waits, stalls and fails in three ways', async (t) => {
+  test('looks again when it said so, stalls, and retries what failed', async (t) => {
     const runs: Record<string, number[]> = { wait: [], stall: [], fail: [] };
     const { log, registry, stop } = await start(async ({ metadata }) => {
       runs[metadata.name]?.push(Date.now());
-      if (metadata.name === 'wait') throw new Waiting('NotYet', 'soon', new Date(Date.now() + 1500));
+      if (metadata.name === 'wait') return { requeueAfterSeconds: 1.5 };
       if (metadata.name === 'stall') throw new Stalled('Nonsense', 'spec.value makes no sense');
       if (metadata.name === 'fail') throw new Error('out of luck');
     });

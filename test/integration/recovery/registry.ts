@@ -1,15 +1,14 @@
 /** Registries that are run from a configuration file, killed, and worked on with the admin commands. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import { type Client, client } from '../registry/client.ts';
-import { run } from '../registry/server.ts';
+import { listening, run } from '../registry/server.ts';
 
 const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
 
@@ -56,7 +55,7 @@ export async function serve({ config, authorization }: Pick<Site, 'config' | 'au
   const child = spawn(process.execPath, [program, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit') as Promise<[number | null]>;
   const log: string[] = [];
-  const url = await serving(child, log);
+  const url = `http://${await listening(child, log)}`;
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
     return (await exited)[0];
@@ -69,19 +68,6 @@ export async function serve({ config, authorization }: Pick<Site, 'config' | 'au
     kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
   };
-}
-
-function serving(child: ChildProcess, log: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const take = (line: string) => {
-      log.push(line);
-      const port = /"port":(\d+)/.exec(line)?.[1];
-      if (port !== undefined && line.includes('"msg":"serving"')) resolve(`http://127.0.0.1:${port}`);
-    };
-    if (child.stdout) createInterface(child.stdout).on('line', take);
-    if (child.stderr) createInterface(child.stderr).on('line', take);
-    child.once('exit', (code) => reject(new Error(`serve ended with ${code}:\n${log.join('\n')}`)));
-  });
 }
 
 /** Runs `ne-registry admin …`; what it says as JSON where it was asked to. */

@@ -114,7 +114,8 @@ async function createUser(data: string, user: string): Promise<string> {
   return password;
 }
 
-function listening(child: ChildProcess, log: string[]): Promise<string> {
+/** Collects the lines that `serve` writes, and answers the `127.0.0.1:PORT` that it says it serves on. Rejects where it ends before. */
+export function listening(child: ChildProcess, log: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const take = (line: string) => {
       log.push(line);

@@ -4,10 +4,9 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { type Bucket, startBucket } from '../../programs/bucket.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
-import { run } from '../registry/server.ts';
+import { listening, run } from '../registry/server.ts';
 
 const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
 
@@ -116,7 +115,7 @@ async function startReplica(config: string, authorization: string, replicas: Set
   const child = spawn(process.execPath, [program, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
   replicas.add(child);
   const log: string[] = [];
-  const url = await serving(child, log);
+  const url = `http://${await listening(child, log)}`;
   const exited = once(child, 'exit') as Promise<[number | null]>;
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal);
@@ -131,17 +130,4 @@ async function startReplica(config: string, authorization: string, replicas: Set
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };
-}
-
-function serving(child: ChildProcess, log: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const take = (line: string) => {
-      log.push(line);
-      const port = /"port":(\d+)/.exec(line)?.[1];
-      if (port !== undefined && line.includes('"msg":"serving"')) resolve(`http://127.0.0.1:${port}`);
-    };
-    if (child.stdout) createInterface(child.stdout).on('line', take);
-    if (child.stderr) createInterface(child.stderr).on('line', take);
-    child.once('exit', (code) => reject(new Error(`serve ended with ${code}:\n${log.join('\n')}`)));
-  });
 }

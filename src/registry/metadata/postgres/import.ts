@@ -1,28 +1,18 @@
+import { importBatches } from '../import-batches.ts';
 import type { ExportedRow } from '../recovery.ts';
 import { StoreError } from '../store.ts';
 import type { Database } from './database.ts';
 import { importStatements, type Kind } from './import-statements.ts';
 import type { Session } from './session.ts';
 
-/** What one transaction of an import may hold. */
-const most = { rows: 1000, bytes: 4 * 1024 * 1024 };
+/** Rows in one transaction. */
+const mostRows = 1000;
 
 /** Puts exported rows into an empty store. Throws StoreError; what was put in so far stays then. */
 export async function importRows(database: Database, rows: AsyncIterable<ExportedRow>): Promise<void> {
   await database.transaction('BEGIN', requireEmpty);
-  let batch: ExportedRow[] = [];
-  let bytes = 0;
-  const flush = async () => {
-    if (batch.length > 0) await database.transaction('BEGIN', (session) => importBatch(session, batch));
-    batch = [];
-    bytes = 0;
-  };
-  for await (const row of rows) {
-    batch.push(row);
-    bytes += row.row === 'manifest' ? row.bytes.byteLength : 0;
-    if (batch.length >= most.rows || bytes >= most.bytes) await flush();
-  }
-  await flush();
+  for await (const batch of importBatches(rows, mostRows))
+    await database.transaction('BEGIN', (session) => importBatch(session, batch));
   await database.transaction('BEGIN', finish);
 }
 

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { quiet } from '../patience.ts';
 import { busyUpload, unknownUpload } from './faults.ts';
 import { isMissing, type Layout } from './layout.ts';
 import { Session } from './session.ts';
@@ -7,9 +8,6 @@ import { Session } from './session.ts';
 const MOST_OPEN = 256;
 /** An unused upload is closed after this time, milliseconds. */
 const IDLE = 60_000;
-
-/** A request whose connection broke is still writing what arrived: who takes over waits for it this long, milliseconds. */
-const PATIENCE = 1000;
 
 /** The uploads that are open in this process. Nothing here has to survive: size and bytes are in the file. */
 export class Sessions {
@@ -116,12 +114,4 @@ export class Sessions {
         await this.forget(id, false).catch(() => undefined);
     }
   }
-}
-
-async function quiet({ work }: Session): Promise<void> {
-  if (work === undefined) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PATIENCE);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
 }

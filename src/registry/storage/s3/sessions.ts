@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { busyUpload, unknownUpload } from '../filesystem/faults.ts';
+import { quiet } from '../patience.ts';
 import type { Multipart, Part } from './multipart.ts';
 import { Session } from './session.ts';
 import { Tail, type TailParts } from './tail.ts';
@@ -8,8 +9,6 @@ import { Tail, type TailParts } from './tail.ts';
 const MOST_KNOWN = 1024;
 /** An unused upload is forgotten after this time, milliseconds: its bytes are in the bucket. */
 const IDLE = 60_000;
-/** A request whose connection broke is still storing what arrived: who takes over waits for it this long, milliseconds. */
-const PATIENCE = 1000;
 
 export interface SessionsParts extends TailParts {
   readonly multipart: Multipart;
@@ -198,12 +197,4 @@ export class Sessions {
 
 export function sizeOf(parts: readonly Part[]): number {
   return parts.reduce((sum, { size }) => sum + size, 0);
-}
-
-async function quiet({ work }: Session): Promise<void> {
-  if (work === undefined) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PATIENCE);
-  await Promise.race([work, promise]);
-  clearTimeout(timer);
 }

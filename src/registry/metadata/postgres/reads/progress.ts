@@ -1,5 +1,5 @@
-import type { Digest } from '../../../../domain/oci/digest.ts';
-import type { ChangeKind, ChangeRow, Millis, Statistics, UploadRow } from '../../store.ts';
+import { changeOf, type RawChange } from '../../raw-change.ts';
+import type { ChangeRow, Millis, Statistics, UploadRow } from '../../store.ts';
 import type { Database } from '../database.ts';
 import { named } from '../names.ts';
 import type { Statement } from '../session.ts';
@@ -38,25 +38,9 @@ export async function stampChanges(database: Database): Promise<void> {
   }
 }
 
-interface RawChange {
-  sequence: number;
-  at: number;
-  kind: ChangeKind;
-  repository: string;
-  digest: Digest | null;
-  tag: string | null;
-  actor: string;
-  origin: string | null;
-}
-
 export async function changes(database: Database, after: number, limit: number): Promise<ChangeRow[]> {
   const rows = await database.read<RawChange>(feed, [after, limit]);
-  return rows.map(({ digest, tag, origin, ...row }) => ({
-    ...row,
-    ...(digest === null ? {} : { digest }),
-    ...(tag === null ? {} : { tag }),
-    ...(origin === null ? {} : { origin }),
-  }));
+  return rows.map(changeOf);
 }
 
 export async function lastSequence(database: Database): Promise<number> {

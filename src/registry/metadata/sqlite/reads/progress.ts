@@ -1,5 +1,5 @@
-import type { Digest } from '../../../../domain/oci/digest.ts';
-import type { ChangeKind, ChangeRow, Millis, Statistics, UploadRow } from '../../store.ts';
+import { changeOf, type RawChange } from '../../raw-change.ts';
+import type { ChangeRow, Millis, Statistics, UploadRow } from '../../store.ts';
 import type { Connection } from '../connection.ts';
 
 const UPLOAD = 'SELECT id, repository, owner, started_at AS startedAt FROM uploads';
@@ -14,33 +14,9 @@ export function staleUploads(connection: Connection, before: Millis, limit: numb
   return connection.all<UploadRow>(sql, before, limit).map((row) => ({ ...row }));
 }
 
-interface RawChange {
-  sequence: number;
-  at: number;
-  kind: ChangeKind;
-  repository: string;
-  digest: Digest | null;
-  tag: string | null;
-  actor: string;
-  origin: string | null;
-}
-
 export function changes(connection: Connection, after: number, limit: number): ChangeRow[] {
   const sql = 'SELECT * FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?';
   return connection.all<RawChange>(sql, after, limit).map(changeOf);
-}
-
-function changeOf({ sequence, at, kind, repository, digest, tag, actor, origin }: RawChange): ChangeRow {
-  return {
-    sequence,
-    at,
-    kind,
-    repository,
-    ...(digest === null ? {} : { digest }),
-    ...(tag === null ? {} : { tag }),
-    actor,
-    ...(origin === null ? {} : { origin }),
-  };
 }
 
 export function statistics(connection: Connection): Statistics {

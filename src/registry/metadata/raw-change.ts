@@ -1,0 +1,28 @@
+import type { Digest } from '../../domain/oci/digest.ts';
+import type { ChangeKind, ChangeRow } from './store.ts';
+
+/** A row of `changes` as SQL gives it: NULL for what a change does not have. */
+export interface RawChange {
+  sequence: number;
+  at: number;
+  kind: ChangeKind;
+  repository: string;
+  digest: Digest | null;
+  tag: string | null;
+  actor: string;
+  origin: string | null;
+}
+
+/** The change that a row says. */
+export function changeOf({ sequence, at, kind, repository, digest, tag, actor, origin }: RawChange): ChangeRow {
+  return {
+    sequence,
+    at,
+    kind,
+    repository,
+    ...(digest === null ? {} : { digest }),
+    ...(tag === null ? {} : { tag }),
+    actor,
+    ...(origin === null ? {} : { origin }),
+  };
+}

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../platform/atomic-file.ts';
 import { codeOf, Fatal, messageOf } from '../../platform/fatal.ts';
 import { hashPassword, longestPassword } from '../auth/bcrypt.ts';
 import { isUserName, parseHtpasswd } from '../auth/htpasswd.ts';
-import { withFileLock } from '../metadata/sqlite/file-lock.ts';
+import { withFileLock } from '../metadata/file-lock.ts';
 import type { CreateUserFlags } from './flags.ts';
 
 export interface Terminal {

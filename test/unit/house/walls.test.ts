@@ -19,7 +19,7 @@ const doors: Record<string, readonly string[]> = {
 
 /** Modules that only one room may use, as `module → folders`. */
 const ownedModules: readonly { module: RegExp; folders: readonly string[] }[] = [
-  { module: /^node:sqlite$/, folders: ['src/registry/metadata/'] },
+  { module: /^(node:sqlite|pg)$/, folders: ['src/registry/metadata/'] },
   { module: /^@kubernetes\/client-node/, folders: ['src/operator/kube/'] },
   { module: /^(@aws-sdk|@smithy)\//, folders: ['src/registry/storage/'] },
   { module: /^express$/, folders: ['src/registry/http/', 'src/registry/serve.ts'] },
@@ -65,6 +65,18 @@ test('only its own room speaks SQL, Kubernetes, S3 or Express', () => {
       ({ module, folders }) => module.test(specifier) && !folders.some((folder) => file.startsWith(folder)),
     ),
   );
+  assert.deepEqual(wrong, []);
+});
+
+test('the rest of the data plane knows its stores by their interfaces alone', () => {
+  const implementation = /^src\/registry\/(metadata\/(sqlite|postgres)|storage\/(filesystem|s3))[/.]/;
+  // Who opens a store has to say which; the admin commands work on its files.
+  const insiders = ['metadata/', 'storage/', 'stores.ts', 'records.ts', 'admin/'].map((path) => `src/registry/${path}`);
+  const wrong = imports
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ file, specifier }) => ({ file, target: join(dirname(file), specifier) }))
+    .filter(({ target }) => implementation.test(target))
+    .filter(({ file }) => !insiders.some((insider) => file.startsWith(insider)));
   assert.deepEqual(wrong, []);
 });
 

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreError } from '../store.ts';
-import { faultOf, storeError } from './faults.ts';
+import { faultOf, storeError } from './sqlite/faults.ts';
+import { StoreError } from './store.ts';
 
 /** How long another process is waited for, milliseconds. */
 const PATIENCE = 10_000;

@@ -1,4 +1,5 @@
-import type { ManifestRow, ManifestWithBytes } from '../metadata/store.ts';
+import type { Digest } from '../../domain/oci/digest.ts';
+import type { ManifestWithBytes } from '../metadata/store.ts';
 
 /** Bytes of answers that are kept for the rest of their second. */
 const mostBytes = 1024 * 1024;
@@ -7,9 +8,21 @@ export const longestCopied = 16 * 1024;
 
 type Headers = Readonly<Record<string, string | number>>;
 
+/** All that an answer is made of: rows that agree in it get the same one. */
+interface Facts {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Of a manifest. */
+  readonly mediaType?: string;
+}
+
+interface Kept extends Facts {
+  readonly answer: Buffer;
+}
+
 /**
  * Whole answers as they go over the wire, kept while their `Date` is true: what is pulled a thousand times a second is put
- * together once. They are found by the row of the metadata they were made of, so they can be no older than that.
+ * together once. They are found by what the metadata says now, so they can be no older than that.
  */
 export class Answers {
   readonly #now: () => number;
@@ -17,8 +30,8 @@ export class Answers {
   #second = -1;
   #date = '';
   #bytes = 0;
-  #heads = new Map<object, Buffer>();
-  #wholes = new Map<object, Buffer>();
+  #heads = new Map<Digest, Kept>();
+  #wholes = new Map<Digest, Kept>();
 
   /** @param now milliseconds since the epoch */
   constructor(now: () => number, keepAliveSeconds: number) {
@@ -26,19 +39,19 @@ export class Answers {
     this.#keepAliveSeconds = keepAliveSeconds;
   }
 
-  /** The head of a 200 with these headers; undefined where one of them cannot be sent as it is. */
-  head(row: object, headers: () => Headers): Buffer | undefined {
+  /** The head of a 200 with these headers, which tell nothing but the row's facts; undefined where one of them cannot be sent as it is. */
+  head<Row extends Facts>(row: Row, headers: (row: Row) => Headers): Buffer | undefined {
     this.#tick();
-    const known = this.#heads.get(row);
+    const known = same(this.#heads.get(row.digest), row);
     if (known !== undefined) return known;
-    const text = this.#serialize(headers());
+    const text = this.#serialize(headers(row));
     return text === undefined ? undefined : this.#keep(this.#heads, row, Buffer.from(text, 'latin1'));
   }
 
   /** Head and body of a small manifest in one piece. */
-  whole(row: ManifestWithBytes, headers: (row: ManifestRow) => Headers): Buffer | undefined {
+  whole(row: ManifestWithBytes, headers: (row: ManifestWithBytes) => Headers): Buffer | undefined {
     this.#tick();
-    const known = this.#wholes.get(row);
+    const known = same(this.#wholes.get(row.digest), row);
     if (known !== undefined) return known;
     const head = this.#serialize(headers(row));
     if (head === undefined) return undefined;
@@ -53,10 +66,10 @@ export class Answers {
     this.#forget();
   }
 
-  #keep(answers: Map<object, Buffer>, row: object, answer: Buffer): Buffer {
+  #keep(answers: Map<Digest, Kept>, { digest, size, mediaType }: Facts, answer: Buffer): Buffer {
     this.#bytes += answer.byteLength;
     if (this.#bytes > mostBytes) this.#forget();
-    answers.set(row, answer);
+    answers.set(digest, { digest, size, answer, ...(mediaType !== undefined && { mediaType }) });
     return answer;
   }
 
@@ -76,4 +89,8 @@ export class Answers {
     }
     return `${text}Date: ${this.#date}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${this.#keepAliveSeconds}\r\n\r\n`;
   }
+}
+
+function same(known: Kept | undefined, { size, mediaType }: Facts): Buffer | undefined {
+  return known !== undefined && known.size === size && known.mediaType === mediaType ? known.answer : undefined;
 }

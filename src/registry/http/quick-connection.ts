@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { giveBack } from '../../platform/give-back.ts';
 import type { Caller, Identity } from '../auth/contract.ts';
-import type { BlobRow, ManifestRow, ManifestWithBytes, Reference } from '../metadata/store.ts';
+import type { Awaitable, BlobRow, ManifestWithBytes } from '../metadata/store.ts';
 import type { BlobReader } from '../storage/store.ts';
 import { type Answers, longestCopied } from './answers.ts';
 import { isDisconnect, type Rooms } from './api.ts';
@@ -44,6 +44,8 @@ export class QuickConnection {
   readonly #options: QuickOptions;
   #sender: Sender | undefined;
   #underWay: UnderWay | undefined;
+  /** The store has been asked and will answer. */
+  #asking = false;
   /** What arrived while an answer was under way. */
   #held: Buffer | undefined;
   #answeredOne = false;
@@ -85,8 +87,9 @@ export class QuickConnection {
   /** `close` follows. */
   readonly #onError = (): void => undefined;
 
+  /** The store bounds its own time; the client is not to blame for it. */
   readonly #onTimeout = (): void => {
-    this.#socket.destroy();
+    if (!this.#asking) this.#socket.destroy();
   };
 
   /** The kernel has all of the answer. */
@@ -125,9 +128,9 @@ export class QuickConnection {
     if (sender === undefined || !gate.allows(sender.identity, 'Pull', route.repository)) return false;
     if (!admission.admits(sender.caller.address, settings().limits)) return false;
     this.#underWay = { request, route: route.kind, sender, began };
-    const found = route.kind === 'manifest' ? this.#manifest(request, route) : this.#blob(route, chunk);
-    if (!found) this.#underWay = undefined;
-    return found;
+    const answered = route.kind === 'manifest' ? this.#manifest(route, chunk) : this.#blob(route, chunk);
+    if (!answered) this.#underWay = undefined;
+    return answered;
   }
 
   /** Remembered as long as the client sends the same headers and nothing was reloaded. */
@@ -151,42 +154,69 @@ export class QuickConnection {
     return this.#sender;
   }
 
-  #manifest({ method }: RequestLine, { repository, reference }: { repository: string; reference: Reference }): boolean {
-    const { metadata, pulls } = this.#options.rooms;
-    const { answers } = this.#options;
-    if (method === 'HEAD') {
-      const row = metadata.manifest(repository, reference);
-      return isHere(row) && this.#writeOne(answers.head(row, () => manifestHeaders(row)));
-    }
-    const known = metadata.manifest(repository, reference);
-    // Large ones are sent one at a time, on Node's side.
-    if (!isHere(known) || known.size > heavy) return false;
-    const row = 'bytes' in known ? (known as ManifestWithBytes) : metadata.manifestBytes(repository, reference);
-    if (!isHere(row)) return false;
-    if (row.size > longestCopied) {
-      pulls.note(repository, row.digest);
-      return this.#writeTwo(
-        answers.head(row, () => manifestHeaders(row)),
-        row,
-      );
-    }
-    const made = () => {
-      // Once a second is often enough for what is written down by the hour.
-      pulls.note(repository, row.digest);
-      return manifestHeaders(row);
-    };
-    return this.#writeOne(answers.whole(row, made));
+  #manifest({ repository, reference }: Route & { kind: 'manifest' }, chunk: Buffer): boolean {
+    const { metadata, blobs } = this.#options.rooms;
+    const whole = () =>
+      this.#when(metadata.manifestBytes(repository, reference), chunk, (row) => this.#writeManifest(repository, row));
+    // Each question to a remote store takes its time, so it is asked one.
+    if (!this.#headOnly && blobs.shared) return whole();
+    return this.#when(metadata.manifest(repository, reference), chunk, (row) => {
+      if (this.#headOnly) return this.#writeOne(this.#options.answers.head(row, manifestHeaders));
+      // Large ones are sent one at a time, on Node's side.
+      if (row.size > heavy) return false;
+      return 'bytes' in row ? this.#writeManifest(repository, row as ManifestWithBytes) : whole();
+    });
+  }
+
+  get #headOnly(): boolean {
+    return this.#underWay?.request.method === 'HEAD';
   }
 
   #blob({ repository, digest }: Route & { kind: 'blob' }, chunk: Buffer): boolean {
     const { metadata, blobs } = this.#options.rooms;
-    const row = metadata.blob(repository, digest);
-    const head = isHere(row) ? this.#options.answers.head(row, () => blobHeaders(row)) : undefined;
-    if (!isHere(row) || head === undefined) return false;
-    const bytes = blobs.content?.(row.key);
-    if (bytes?.byteLength === row.size) return this.#writeTwo(head, { bytes });
-    void this.#stream(row, head, chunk);
+    return this.#when(metadata.blob(repository, digest), chunk, (row) => {
+      const head = this.#options.answers.head(row, blobHeaders);
+      if (head === undefined) return false;
+      const bytes = blobs.content?.(row.key);
+      if (bytes?.byteLength === row.size) return this.#writeTwo(head, { bytes });
+      void this.#stream(row, head, chunk);
+      return true;
+    });
+  }
+
+  /** Goes on with the row at once, or when the store tells it; the request is under way until then. False where there is none. */
+  #when<Row>(found: Awaitable<Row | undefined>, chunk: Buffer, write: (row: Row) => boolean): boolean {
+    if (!(found instanceof Promise)) return found !== undefined && write(found);
+    const { admission, settings } = this.#options.rooms;
+    const leave = admission.enter(this.#caller.address, false, settings().limits);
+    const arrived = (row?: Row) => {
+      this.#asking = false;
+      leave();
+      this.#arrived(row, chunk, write);
+    };
+    this.#asking = true;
+    // Node's side asks again, and says what is wrong.
+    found.then(arrived, () => arrived());
     return true;
+  }
+
+  #arrived<Row>(row: Row | undefined, chunk: Buffer, write: (row: Row) => boolean): void {
+    if (this.#socket.destroyed) return;
+    try {
+      const { admission, settings } = this.#options.rooms;
+      const goesOn = !this.#leaving && admission.admits(this.#caller.address, settings().limits);
+      if (goesOn && row !== undefined && write(row)) return;
+    } catch {
+      // As in #answered.
+    }
+    this.#giveUp(chunk);
+  }
+
+  #writeManifest(repository: string, row: ManifestWithBytes): boolean {
+    const { answers, rooms } = this.#options;
+    rooms.pulls.note(repository, row.digest);
+    if (row.size > longestCopied) return this.#writeTwo(answers.head(row, manifestHeaders), row);
+    return this.#writeOne(answers.whole(row, manifestHeaders));
   }
 
   #writeOne(answer: Buffer | undefined): boolean {
@@ -213,7 +243,7 @@ export class QuickConnection {
   /** Sends a blob from the store. What goes wrong before its first byte is left to Node's side. */
   async #stream(row: BlobRow, head: Buffer, chunk: Buffer): Promise<void> {
     const { admission, settings, log } = this.#options.rooms;
-    const { address } = (this.#underWay as UnderWay).sender.caller;
+    const { address } = this.#caller;
     const leave = admission.enter(address, false, settings().limits);
     const reader = await this.#open(row);
     try {
@@ -239,10 +269,15 @@ export class QuickConnection {
     return undefined;
   }
 
+  get #caller(): Caller {
+    return (this.#underWay as UnderWay).sender.caller;
+  }
+
   #giveUp(chunk: Buffer): void {
     if (this.#socket.destroyed) return;
     this.#underWay = undefined;
-    this.#handOver(this.#held === undefined ? chunk : Buffer.concat([chunk, this.#held]));
+    const request = this.#halfClosed ? asLast(chunk) : chunk;
+    this.#handOver(this.#held === undefined ? request : Buffer.concat([request, this.#held]));
     this.#socket.resume();
   }
 
@@ -277,8 +312,7 @@ function isQuick({ method }: RequestLine, route: Route): route is Route & { kind
   return route.kind === 'manifest' || (route.kind === 'blob' && method === 'GET');
 }
 
-/** A row at once: neither missing nor on its way from a remote store. */
-function isHere<T extends ManifestRow | BlobRow>(row: T | undefined | Promise<T | undefined>): row is T {
-  if (row instanceof Promise) row.catch(() => undefined);
-  return row !== undefined && !(row instanceof Promise);
+/** The client has sent its end already, which Node's parser does not hear any more: the field tells it to end with its answer. */
+function asLast(request: Buffer): Buffer {
+  return Buffer.concat([request.subarray(0, -2), Buffer.from('Connection: close\r\n\r\n')]);
 }

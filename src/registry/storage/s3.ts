@@ -166,6 +166,10 @@ class S3Store implements BlobStore {
     });
   }
 
+  content(key: string): Uint8Array | undefined {
+    return this.#readers.known.content(key);
+  }
+
   async remove(key: string): Promise<void> {
     const object = this.#layout.blob(key);
     const { digest, uploadId } = this.#layout.parts(key);

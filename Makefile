@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 IMAGE ?= localhost/ne-registry
 
-.PHONY: help test unit integration e2e bench demo demo-down lint typecheck bundle image chart clean
+.PHONY: help test unit integration e2e bench demo demo-down soak lint typecheck bundle image chart clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -140,7 +140,8 @@ export function storageContract(name: string, open: OpenStorage, size = 3 * 1024
           assert.equal(await blobs.progress(id), undefined);
           assert.ok(!(await uploadIds()).includes(id));
         }
-        assert.deepEqual(await keys(), before);
+        // Bytes may lie there until the sweep comes, but nothing says what they are.
+        for (const key of await keys()) if (!before.includes(key)) assert.equal(await blobs.digestOf(key), undefined);
       });
 
       it('go on only where they stopped', async () => {

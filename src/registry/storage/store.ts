@@ -23,7 +23,7 @@ export interface BlobStore {
   /**
    * Verifies the whole upload against `digest` (rehashing where the running hash does not serve: after a restart, or for
    * sha512), makes bytes and directory entry durable, and returns the key under which they now are.
-   * Throws Refusal DIGEST_INVALID and leaves no trace of the upload's bytes.
+   * Throws Refusal DIGEST_INVALID and leaves nothing under that digest; bytes may lie there without a name until the sweep comes.
    */
   finish(id: string, digest: Digest, use?: HeldUse): Promise<StoredBlob>;
   /** Drops an upload and its bytes. No upload is success. */

@@ -64,12 +64,16 @@ export class Finisher {
     return false;
   }
 
-  /** Reads the object back: this process has not seen all of its bytes come, or not with that algorithm. */
-  async #verify({ id, size }: Session, digest: Digest): Promise<void> {
+  /**
+   * Reads the object back: this process has not seen all of its bytes come, or not with that algorithm. A store may well say
+   * twice that it put parts together: where others know of the upload, one of them may have named the object by now, with the
+   * right digest. Without a name it is an orphan, and the sweep takes it.
+   */
+  async #verify({ id, size, claim }: Session, digest: Digest): Promise<void> {
     const { bucket, layout } = this.#parts;
     const algorithm = algorithmOf(digest);
     if (digestOf(algorithm, await this.#rehash(id, size, algorithm)) === digest) return;
-    await bucket.remove(layout.blob(id));
+    if (claim === undefined) await bucket.remove(layout.blob(id));
     throw wrongDigest(digest);
   }
 

@@ -48,7 +48,7 @@ export async function describeRun({ cases, seconds, rounds }: Options): Promise<
 export async function record(run: Run, results: readonly CaseResult[]): Promise<void> {
   const folder = join(import.meta.dirname, 'results');
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, `${run.date}.json`), `${JSON.stringify({ ...run, results }, rounded)}\n`);
+  await writeFile(join(folder, `${run.date}.json`), `${JSON.stringify({ ...run, results }, rounded, 2)}\n`);
   await writeFile(page, withTable(await readFile(page, 'utf8'), run, results));
 }
 

@@ -31,7 +31,7 @@ export function markdownTable(results: readonly CaseResult[]): string {
     result.title,
     ...names.map((name) => value(result, name)),
     ...peers.map((name) => checked(result, name)),
-    ...[p99, processor, memory].map((figure) => result.measurements.map(figure).join(' / ')),
+    ...[p99, processor, memory].map((figure) => inOrder(names, result).map(figure).join(' / ')),
     conclusion(result),
   ]);
   const rule = header.map((_, column) => (column === 0 || column === header.length - 1 ? '---' : '--:'));
@@ -71,6 +71,10 @@ function checked(result: CaseResult, of: string): string {
 
 function mark({ verdict }: Check): string {
   return verdict === 'MISSED' ? '✗ ' : '';
+}
+
+function inOrder(names: readonly string[], result: CaseResult): Measurement[] {
+  return names.flatMap((name) => measured(result, name) ?? []);
 }
 
 function p99({ samples }: Measurement): string {

@@ -41,7 +41,7 @@ export const features: Group = {
         contenders([authenticated, plain], load),
       );
       yield await measure(
-        { ...bench, rounds: bench.rounds * 3, seconds: bench.seconds / 2 },
+        { ...bench, rounds: bench.rounds * 2, seconds: Math.max(2, bench.seconds) },
         {
           id: 'metrics',
           title: 'manifest GET with metrics and log, by processor time (plain: neither)',

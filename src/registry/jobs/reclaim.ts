@@ -5,9 +5,9 @@ import { BREATH, inBatches, pause } from './pause.ts';
 import type { JobParts, Outcome, Pass, Work } from './work.ts';
 
 /** Shortest grace time, milliseconds, whatever is configured: a push takes that long between its blobs and its manifest. */
-export const SHORTEST_GRACE = 10_000;
+const SHORTEST_GRACE = 10_000;
 /** Milliseconds between condemning a blob and dropping it. */
-export const SETTLING = 5_000;
+const SETTLING = 5_000;
 /** Blobs in one transaction, and files unlinked between two pauses. */
 const BATCH = 100;
 /** Removals that are asked for at once: the metadata passes over those that snapshots hold each time. */

@@ -4,13 +4,11 @@ import { reclaimWork } from './reclaim.ts';
 import { scrubWork } from './scrub.ts';
 import { sweepWork } from './sweep.ts';
 import { trimWork } from './trim.ts';
-import type { JobParts, Work } from './work.ts';
+import type { JobParts } from './work.ts';
 
 export interface WorkersOptions extends JobParts {
   /** Names this process among those that share the database. */
   readonly worker: string;
-  /** Further kinds of work. */
-  readonly more?: readonly Work[];
 }
 
 /** The background work of a running registry. */
@@ -28,8 +26,8 @@ const MOST_TOLD = 1000;
 
 /** Starts a lane for each kind of work: none waits behind another. */
 export function startWorkers(options: WorkersOptions): Workers {
-  const { metadata: queue, log, metrics, worker, now, more = [] } = options;
-  const works = [reclaimWork(options), sweepWork(options), scrubWork(options), trimWork(options), ...more];
+  const { metadata: queue, log, metrics, worker, now } = options;
+  const works = [reclaimWork(options), sweepWork(options), scrubWork(options), trimWork(options)];
   const lanes = new Map(works.map((work) => [work.kind, new Lane(work, { queue, log, metrics, worker, now })]));
   return {
     async stop() {

@@ -9,7 +9,7 @@ import { messageOf } from '../../platform/fatal.ts';
 import { type FileKind, lineOf, piecesOf, rowOf } from './rows.ts';
 
 /** Grows when a reader of before would misunderstand what is written now. */
-export const FORMAT = 1;
+const FORMAT = 1;
 
 /** Characters of lines that are handed on at once. */
 const CHUNK = 64 * 1024;

@@ -1,5 +1,4 @@
 import type { Digest } from '../../domain/oci/digest.ts';
-import type { ExportedRow } from '../metadata/recovery.ts';
 import type { ChangeRow } from '../metadata/store.ts';
 
 /** What the first row of a file says it is. */
@@ -22,8 +21,6 @@ export interface JournalChange extends ChangeRow {
     readonly blobs: readonly NamedBlob[];
   };
 }
-
-export type PortableRow = ExportedRow | JournalChange;
 
 /** Bytes of manifests are base64; everything else is JSON as it is. */
 export function lineOf(row: object): string {

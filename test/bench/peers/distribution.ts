@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { distributionProgram } from '../../integration/cli/distribution-program.ts';
 import { freePort, Program } from '../process.ts';
-import { answers } from './answers.ts';
+import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';
 
 export interface DistributionOptions {
@@ -49,14 +49,5 @@ export async function startDistribution(options: DistributionOptions): Promise<S
     logFile: join(folder, `${name}.log`),
     env: { OTEL_TRACES_EXPORTER: 'none' },
   });
-  const server: Server = {
-    name,
-    host,
-    tls: tls !== undefined,
-    authorization: user?.authorization,
-    pids: () => program.pids(),
-    stop: () => program.stop(),
-  };
-  await program.until(() => answers(server));
-  return server;
+  return served(program, { name, host, tls: tls !== undefined, authorization: user?.authorization });
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensurePackages } from '../../e2e/cluster/packages.ts';
 import { freePort, Program } from '../process.ts';
-import { answers } from './answers.ts';
+import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';
 
 /** Starts Debian's nginx as a server of files with sendfile: what can be had of the kernel for bytes alone. */
@@ -31,14 +31,5 @@ export async function startNginx(options: { folder: string; files: string; tls?:
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
   const program = new Program('nginx', ['-c', config, '-p', folder], { logFile: join(folder, 'nginx.log') });
-  const server: Server = {
-    name: 'nginx',
-    host,
-    tls: tls !== undefined,
-    authorization: undefined,
-    pids: () => program.pids(),
-    stop: () => program.stop(),
-  };
-  await program.until(() => answers(server));
-  return server;
+  return served(program, { name: 'nginx', host, tls: tls !== undefined, authorization: undefined });
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import { freePort, Program } from '../process.ts';
-import { answers } from './answers.ts';
+import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';
 
 export interface OursOptions {
@@ -44,16 +44,7 @@ export async function startOurs(options: OursOptions): Promise<Server> {
     [...flags, join(bundle, 'ne-registry.js'), 'serve', '--config', config],
     { logFile: join(folder, `${name}.log`), env: environment },
   );
-  const server: Server = {
-    name,
-    host,
-    tls: tls !== undefined,
-    authorization: user?.authorization,
-    pids: () => program.pids(),
-    stop: () => program.stop(),
-  };
-  await program.until(() => answers(server));
-  return server;
+  return served(program, { name, host, tls: tls !== undefined, authorization: user?.authorization });
 }
 
 async function settings(): Promise<{ flags: readonly string[]; environment: NodeJS.ProcessEnv }> {

@@ -84,7 +84,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** Everything that has no SQLSTATE comes from the socket, or from the driver about it: nobody knows what the server still did. */
-export function brokenConnection(error: unknown): Failure {
+function brokenConnection(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const text = `the connection to PostgreSQL broke (${message}); whether it was stored is not known. It is made again; try again`;
   return { error: new StoreError('io', text, { cause: error }), again: false, lost: true };

@@ -109,9 +109,10 @@ test('bytes that cannot be read are told, and not quarantined', async () => {
   assert.ok((await get(digest)).body.equals(bytes));
 });
 
-test('reading is held to its rate, and ends within a second when the registry stops', async () => {
+test('reading is held to its rate, and ends soon when the registry stops', async () => {
   await registry.pushBlob('scrub', randomBytes(6 * mebibyte));
   await server.stop();
+  const started = performance.now();
   server = await startServer({ data: server.data, document: document(mebibyte) });
   registry = client(server);
   const scrubbed = async () => Number(/^ne_registry_scrubbed_bytes_total (\d+)$/m.exec(await metrics())?.[1]);
@@ -119,7 +120,9 @@ test('reading is held to its rate, and ends within a second when the registry st
   await until('some is read', async () => (await scrubbed()) > 0);
   await sleep(2000);
   const read = await scrubbed();
-  assert.ok(read >= mebibyte && read <= 4.5 * mebibyte, `${read} bytes in two seconds`);
+  const seconds = (performance.now() - started) / 1000;
+  // What is read before it is paid for is one piece.
+  assert.ok(read <= (seconds + 1) * mebibyte, `${read} bytes in ${seconds} seconds`);
   const began = performance.now();
   assert.equal(await server.stop(), 0);
   assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);

@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../platform/fatal.ts';
 import { giveBack } from '../../platform/give-back.ts';
 import type { Log } from '../../platform/log.ts';
@@ -48,6 +49,8 @@ export class Journal {
   #epoch: number;
   /** Changes up to this one are in the journal or its checkpoint. */
   #sequence: number;
+  /** That one as this process first saw it: the metadata must go on telling the same of it. */
+  #last: ChangeRow | undefined;
   #objects: JournalObject[];
   /** What the objects since the last checkpoint count, bytes. */
   #bytes: number;
@@ -118,7 +121,7 @@ export class Journal {
   /** Writes all that was committed until now. Rejects where the record store fails; the next call tries again. */
   async flush(): Promise<void> {
     for (;;) {
-      const changes = await this.#parts.metadata.changes(this.#sequence, most.changes);
+      const changes = await this.#following();
       this.#oldest = changes[0]?.at;
       if (changes.length > 0) await this.#write(changes);
       else await this.#noticeStepBack();
@@ -130,6 +133,18 @@ export class Journal {
   /** Waits for a checkpoint that is under way. Never rejects. */
   async settle(): Promise<void> {
     await this.#checkpointing;
+  }
+
+  /**
+   * The changes that are to be written next. None where the last one that was written is another now: its number was given out
+   * again, and by now there may be later ones.
+   */
+  async #following(): Promise<ChangeRow[]> {
+    const [first, ...rest] = await this.#parts.metadata.changes(this.#sequence - 1, most.changes + 1);
+    if (first === undefined) return [];
+    if (first.sequence !== this.#sequence) return [first, ...rest];
+    this.#last ??= first;
+    return isDeepStrictEqual(first, this.#last) ? rest : [];
   }
 
   async #rows(changes: readonly ChangeRow[]): Promise<JournalChange[]> {
@@ -154,6 +169,7 @@ export class Journal {
     this.#objects.push(object);
     this.#bytes += costOf([object]);
     this.#sequence = last;
+    this.#last = changes.find(({ sequence }) => sequence === last);
   }
 
   async #pack(changes: readonly ChangeRow[]): Promise<{ bytes: Uint8Array; first: number; last: number }> {
@@ -169,16 +185,26 @@ export class Journal {
   /** A database that failed over may have lost its last commits, whose numbers are given out again. */
   async #noticeStepBack(): Promise<void> {
     const last = await this.#parts.metadata.lastSequence();
-    if (last >= this.#sequence || this.#checkpointing !== undefined) return;
+    const same = last >= this.#sequence && !(await this.#isReplaced());
+    if (same || this.#checkpointing !== undefined) return;
     this.#parts.log.warn(
       { journal: this.#sequence, metadata: last },
       'the metadata went back; a new checkpoint is taken',
     );
     this.#epoch += 1;
     this.#sequence = last;
+    this.#last = undefined;
     this.#objects = [];
     this.#bytes = 0;
     this.#owe(0);
+  }
+
+  /** Whether the last change that was written is not what the metadata tells of that number. */
+  async #isReplaced(): Promise<boolean> {
+    const last = this.#last;
+    if (last === undefined) return false;
+    const [now] = await this.#parts.metadata.changes(last.sequence - 1, 1);
+    return now?.sequence === last.sequence && !isDeepStrictEqual(now, last);
   }
 
   #owe(milliseconds: number): void {

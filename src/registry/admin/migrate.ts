@@ -83,7 +83,7 @@ class TargetMetadata {
   async requireEmpty(): Promise<void> {
     const document = this.#document;
     if (document.metadata.postgres === undefined) {
-      const { refuseContent } = await import('../metadata/sqlite/recovery-replace.ts');
+      const { refuseContent } = await import('../metadata/sqlite/replace.ts');
       return tellTarget(() => refuseContent(directoryOf(document)));
     }
     const metadata = await openMetadata(document, { mode: 'offline', onDeath: () => undefined });
@@ -107,7 +107,7 @@ class TargetMetadata {
     }
     const directory = directoryOf(document);
     await mkdir(directory, { recursive: true, mode: 0o750 });
-    const { replaceSqlite } = await import('../metadata/sqlite/recovery-replace.ts');
+    const { replaceSqlite } = await import('../metadata/sqlite/replace.ts');
     await tellTarget(() => replaceSqlite({ directory, force: false, now: Date.now() }, (store) => store.import(rows)));
   }
 

@@ -84,7 +84,7 @@ async function put(
   if (document.metadata.postgres === undefined) {
     const directory = document.metadata.sqlite?.path ?? dataDirectoryOf(document) ?? '';
     await mkdir(directory, { recursive: true, mode: 0o750 });
-    const { replaceSqlite } = await import('../metadata/sqlite/recovery-replace.ts');
+    const { replaceSqlite } = await import('../metadata/sqlite/replace.ts');
     return replaceSqlite({ directory, force, now: Date.now() }, fill);
   }
   const metadata = await openMetadata(document, { mode: 'offline', onDeath: () => undefined });

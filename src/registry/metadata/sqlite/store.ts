@@ -17,16 +17,16 @@ import type {
   UploadRow,
 } from '../store.ts';
 import type { Connection } from './connection.ts';
+import { exportRows } from './export.ts';
 import { closed, storeError } from './faults.ts';
+import { importInto } from './import.ts';
 import { LARGEST, ReadCache } from './read-cache.ts';
 import * as blobReads from './reads/blobs.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
 import * as progressReads from './reads/progress.ts';
 import * as reclaimReads from './reads/reclaim.ts';
-import { importInto } from './recovery.ts';
-import { exportRows } from './recovery-export.ts';
-import * as recoveryReads from './recovery-reads.ts';
+import * as recoveryReads from './reads/recovery.ts';
 import type { Writer } from './writer.ts';
 
 /** Removals that are looked at between two turns of the event loop: a millisecond or two. */

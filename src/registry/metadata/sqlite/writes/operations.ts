@@ -1,9 +1,9 @@
 import type { Connection } from '../connection.ts';
-import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from '../recovery-writes.ts';
 import { addBlob, deleteBlob, mountBlob, quarantineBlob, renewLease } from './blobs.ts';
 import { claimJob, enqueueJob, finishJob, renewJob } from './jobs.ts';
 import { deleteManifest, notePulls, putManifest } from './manifests.ts';
 import { condemnBlobs, dropCondemned, releaseBlob, trimHistory } from './reclaim.ts';
+import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from './recovery.ts';
 import { accountForAll, addRemovals, forgetRemovals } from './removals.ts';
 import { deleteTag } from './tags.ts';
 import { createUpload, deleteUpload, holdUpload, releaseUpload } from './uploads.ts';

@@ -1,8 +1,8 @@
-import type { Digest } from '../../../domain/oci/digest.ts';
-import type { ExportedRow, SnapshotRow } from '../recovery.ts';
-import { StoreError } from '../store.ts';
-import type { Connection } from './connection.ts';
-import { ensureRepository } from './writes/repositories.ts';
+import type { Digest } from '../../../../domain/oci/digest.ts';
+import type { ExportedRow, SnapshotRow } from '../../recovery.ts';
+import { StoreError } from '../../store.ts';
+import type { Connection } from '../connection.ts';
+import { ensureRepository } from './repositories.ts';
 
 /** Adds a snapshot to those that are kept; one of that name takes the new values. */
 export function addSnapshot(connection: Connection, { name, sequence, takenAt, size }: SnapshotRow): void {

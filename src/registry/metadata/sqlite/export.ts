@@ -4,7 +4,7 @@ import type { ExportedRow } from '../recovery.ts';
 import type { EdgeKind } from '../store.ts';
 import { type Connection, openForReading } from './connection.ts';
 import { storeError } from './faults.ts';
-import { lastSequence } from './recovery-reads.ts';
+import { lastSequence } from './reads/recovery.ts';
 
 /** Rows between two turns of the event loop: a millisecond or two, so that requests are served in between. */
 const ROWS_A_TURN = 50;

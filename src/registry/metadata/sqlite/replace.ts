@@ -7,8 +7,8 @@ import { openForReading } from './connection.ts';
 import { storeError } from './faults.ts';
 import { lockDirectory } from './lock.ts';
 import { databasePath, openSqlite } from './open.ts';
-import { requireEmpty } from './recovery-writes.ts';
 import { checkHeader } from './soundness.ts';
+import { requireEmpty } from './writes/recovery.ts';
 
 export interface ReplaceOptions {
   /** An existing directory. */

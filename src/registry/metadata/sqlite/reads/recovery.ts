@@ -1,5 +1,5 @@
-import type { SnapshotRow } from '../recovery.ts';
-import type { Connection } from './connection.ts';
+import type { SnapshotRow } from '../../recovery.ts';
+import type { Connection } from '../connection.ts';
 
 /** Number of the newest change, also where its row was trimmed; 0 where there was none. */
 export function lastSequence(connection: Connection): number {

@@ -27,6 +27,7 @@ export function openMigrationRecords({ storage }: Pick<RegistryBootstrap, 'stora
   throw new Error('the document names no storage, which its schema refuses');
 }
 
+/** Records in a folder of this machine, which is made at the first write. Nothing is read yet. */
 export async function openFolder(path: string): Promise<RecordStore> {
   const { FolderRecords } = await import('./storage/filesystem/records.ts');
   return new FolderRecords(path);

@@ -12,6 +12,10 @@ export interface Family {
   isDependent(image: number): boolean;
 }
 
+/**
+ * Who belongs to whom among `images`, by position.
+ * @param positionOf undefined for a digest that is none of theirs; such references are passed over, and those to oneself
+ */
 export function familyOf(images: readonly Image[], positionOf: (digest: string) => number | undefined): Family {
   const [children, parents, subjects, referrers] = [relation(), relation(), relation(), relation()];
   const refer = (image: number, digest: string) => {

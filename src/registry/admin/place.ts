@@ -23,6 +23,7 @@ export async function documentOf({ data, config }: PlaceFlags): Promise<Registry
   return documentAt(config ?? '');
 }
 
+/** The bootstrap document in a file. Throws Fatal (usage) that names the file, and the line and key that are wrong. */
 export async function documentAt(file: string): Promise<RegistryBootstrap> {
   const content = await readConfigured(file, 'the configuration');
   return parseDocument(content.toString('utf8'), file);

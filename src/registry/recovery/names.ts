@@ -32,10 +32,12 @@ const OBJECT = /^(\d{6})\/(\d{16})-(\d{16})$/;
 const CHECKPOINT = /^(\d{6})\/checkpoint-(\d{16})$/;
 const SNAPSHOT = /^snapshot-(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)(\d{3})z-(\d{6})-(\d{16})\.ndjson\.zst$/;
 
+/** Of the journal object with the changes `first` to `last`: in an epoch, names sort by their changes. */
 export function objectName(epoch: number, first: number, last: number): string {
   return `${digits(epoch, 6)}/${digits(first, 16)}-${digits(last, 16)}`;
 }
 
+/** Of the checkpoint with all changes up to `sequence`. */
 export function checkpointName(epoch: number, sequence: number): string {
   return `${digits(epoch, 6)}/checkpoint-${digits(sequence, 16)}`;
 }
@@ -77,6 +79,7 @@ export async function surveySnapshots(records: Pick<RecordStore, 'list'>): Promi
   return found;
 }
 
+/** What `snapshotName` put into a name; undefined where it is the name of something else. */
 export function readSnapshotName(name: string): { epoch: number; sequence: number; takenAt: number } | undefined {
   const match = SNAPSHOT.exec(name);
   if (match === null) return undefined;

@@ -7,6 +7,7 @@ import { drainSeconds, lingerSeconds } from './bootstrap.ts';
 import { authorities, places } from './places.ts';
 import { volumes } from './volumes.ts';
 
+/** The pod of a Registry, the same in a StatefulSet and in a Deployment. */
 export function podTemplate(site: Site): object {
   return { metadata: podMetadata(site), spec: podSpec(site) };
 }

@@ -24,6 +24,7 @@ export function keyOf(repository: string, name: string): string {
   return `${repository} ${name}`;
 }
 
+/** What `keyOf` joined. */
 export function partsOf(key: string): [repository: string, name: string] {
   const at = key.indexOf(' ');
   return [key.slice(0, at), key.slice(at + 1)];

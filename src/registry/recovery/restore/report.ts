@@ -27,6 +27,7 @@ export interface Losses {
   hidden: { repository: string; digest: Digest }[];
 }
 
+/** Nothing restored and nothing lost, to be filled in. */
 export function emptyReport(): RestoreReport {
   return {
     journalObjects: 0,
@@ -35,6 +36,7 @@ export function emptyReport(): RestoreReport {
   };
 }
 
+/** Whether everything that was known of came back. */
 export function isComplete({ lost }: RestoreReport): boolean {
   return Object.values(lost).every((list) => list.length === 0);
 }

@@ -26,6 +26,7 @@ interface SdkError {
   readonly $response?: { readonly headers?: Record<string, string>; readonly statusCode?: number };
 }
 
+/** What the SDK threw, in one form: it names the same thing by four properties. */
 export function symptomOf(error: unknown): Symptom {
   const { name, Code, code, message, Region, $metadata, $response } = (error ?? {}) as SdkError;
   const said = [Code, code, name].find((one) => one !== undefined && one !== 'Error' && one !== 'Unknown');

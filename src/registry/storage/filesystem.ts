@@ -160,7 +160,7 @@ export class FilesystemStore implements BlobStore {
   /** Undefined where the bytes do not have that digest. */
   async #seal(session: Session, digest: Digest): Promise<StoredBlob | undefined> {
     const algorithm = algorithmOf(digest);
-    const syncing = session.file.datasync();
+    const syncing = session.synced();
     const hex = session.hexDigest(algorithm) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
     await syncing;
     if (digestOf(algorithm, hex) !== digest) {

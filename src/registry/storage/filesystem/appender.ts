@@ -86,7 +86,7 @@ export class Appender {
         position += chunk.byteLength;
       }
       await writing;
-      session.size = start + bytes;
+      session.wrote(bytes);
       if (this.#owned) chunks.forEach(giveBack);
     } catch (error) {
       session.forgetHash();

@@ -2,6 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Algorithm } from '../../../domain/oci/digest.ts';
 
+/** Bytes after which the disk is set to work while more arrive, so that little is left to wait for when an upload is finished. */
+const EARLY = 8 * 1024 * 1024;
+
 /** An upload that is open in this process: its file and the hash of what was written so far. */
 export class Session {
   readonly id: string;
@@ -16,6 +19,10 @@ export class Session {
   closed = false;
   usedAt: number;
   #hash: { algorithm: Algorithm; hash: Hash; at: number } | undefined;
+  #unsynced = 0;
+  #syncing: Promise<void> | undefined;
+  /** Why bytes that were written did not reach the disk. */
+  #loss: Error | undefined;
 
   constructor(id: string, file: FileHandle, size: number) {
     this.id = id;
@@ -26,6 +33,42 @@ export class Session {
 
   get busy(): boolean {
     return this.work !== undefined;
+  }
+
+  /**
+   * Bytes did not reach the disk. Linux tells of that once and takes them for written from then on: what the file holds cannot be
+   * trusted any more, whatever a later sync says.
+   */
+  get lost(): boolean {
+    return this.#loss !== undefined;
+  }
+
+  /** Notes that the file has grown. */
+  wrote(bytes: number): void {
+    this.size += bytes;
+    this.#unsynced += bytes;
+    if (this.#unsynced >= EARLY && this.#syncing === undefined) this.#sync();
+  }
+
+  /** Resolves when all bytes are on the disk. Rejects with what the file system said where some are lost. */
+  async synced(): Promise<void> {
+    await this.#syncing;
+    if (!this.lost) await this.#sync();
+    if (this.#loss !== undefined) throw this.#loss;
+  }
+
+  /** Never rejects. */
+  #sync(): Promise<void> {
+    this.#unsynced = 0;
+    this.#syncing = this.file
+      .datasync()
+      .catch((error: Error) => {
+        this.#loss ??= error;
+      })
+      .finally(() => {
+        this.#syncing = undefined;
+      });
+    return this.#syncing;
   }
 
   /** Starts a running hash where the upload is empty; later it is too late. */

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { quiet } from '../patience.ts';
 import { busyUpload, unknownUpload } from './faults.ts';
 import { isMissing, type Layout } from './layout.ts';
@@ -43,6 +43,7 @@ export class Sessions {
       session.work = undefined;
       session.usedAt = performance.now();
       resolve();
+      if (session.lost) await this.forget(id, true);
     }
   }
 
@@ -53,7 +54,7 @@ export class Sessions {
     return session?.size;
   }
 
-  /** Closes an upload; its file stays. Where it is `ended`, a request that is writing to it stops at its next write. */
+  /** Closes an upload; its file stays, unless bytes of it are lost: nobody would know any more. Where it is `ended`, a request that is writing to it stops at its next write. */
   async forget(id: string, ended: boolean): Promise<void> {
     const opening = this.#open.get(id);
     this.#open.delete(id);
@@ -67,6 +68,7 @@ export class Sessions {
     session.ended ||= ended;
     session.closed = true;
     await session.file.close();
+    if (session.lost) await rm(this.#layout.upload(id), { force: true });
   }
 
   async close(): Promise<void> {

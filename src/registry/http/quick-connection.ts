@@ -46,6 +46,8 @@ export class QuickConnection {
   #underWay: UnderWay | undefined;
   /** The store has been asked and will answer. */
   #asking = false;
+  /** Counts an answer out that the client did not take at once. */
+  #leave: (() => void) | undefined;
   /** What arrived while an answer was under way. */
   #held: Buffer | undefined;
   #answeredOne = false;
@@ -222,7 +224,15 @@ export class QuickConnection {
   #writeOne(answer: Buffer | undefined): boolean {
     if (answer === undefined) return false;
     this.#socket.write(answer, this.#sent);
+    this.#countWhereSlow();
     return true;
+  }
+
+  /** What is not taken at once holds memory, and is in flight like any other request of its address. There was room a moment ago. */
+  #countWhereSlow(): void {
+    if (this.#socket.writableLength === 0) return;
+    const { admission, settings } = this.#options.rooms;
+    this.#leave = admission.enter(this.#caller.address, false, settings().limits);
   }
 
   /** Head and body in one system call. */
@@ -237,6 +247,7 @@ export class QuickConnection {
     socket.write(head);
     socket.write(bytes, exclusive ? free : this.#sent);
     socket.uncork();
+    this.#countWhereSlow();
     return true;
   }
 
@@ -285,6 +296,8 @@ export class QuickConnection {
     const done = this.#underWay;
     if (done === undefined) return;
     this.#underWay = undefined;
+    this.#leave?.();
+    this.#leave = undefined;
     if (!this.#answeredOne) this.#socket.setTimeout(this.#options.timeouts.keepAlive);
     this.#answeredOne = true;
     const { observe, log } = this.#options.rooms;

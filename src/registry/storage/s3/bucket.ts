@@ -11,9 +11,11 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../../metadata/store.ts';
+import type { ByteSpan } from '../store.ts';
 import { type Attempt, type Patience, persist, usualPatience } from './attempts.ts';
-import { type BucketPlace, createClient, namesOf } from './client.ts';
+import { authorityOf, type BucketPlace, createClient, namesOf } from './client.ts';
 import { CredentialsFolder } from './credentials.ts';
+import { type DirectBody, DirectReads } from './direct.ts';
 import { bucketError, type Doing, isAbsent, type Named, type Symptom, symptomOf } from './faults.ts';
 import { presign } from './presign.ts';
 
@@ -30,6 +32,14 @@ export interface Content {
   readonly size: number;
   readonly etag: string | undefined;
   readonly body: Readable;
+  readonly lent: false;
+}
+
+/** Content that need not come as a stream of Node's. */
+export interface Pieces extends Omit<Content, 'body' | 'lent'> {
+  readonly body: DirectBody;
+  /** Each piece is valid until the next is asked for only. */
+  readonly lent: boolean;
 }
 
 export interface Listed {
@@ -49,6 +59,7 @@ const BATCH = 1000;
 export class Bucket {
   readonly name: string;
   readonly client: S3Client;
+  readonly #direct: DirectReads;
   readonly #credentials: CredentialsFolder | undefined;
   readonly #named: Named;
   readonly #patience: Patience;
@@ -58,6 +69,7 @@ export class Bucket {
     this.name = place.bucket;
     this.#credentials = credentialsDirectory === undefined ? undefined : new CredentialsFolder(credentialsDirectory);
     this.client = createClient(place, this.#credentials);
+    this.#direct = new DirectReads(this.client, place.bucket, authorityOf(place));
     this.#named = namesOf(place);
     this.#patience = patience;
   }
@@ -104,38 +116,52 @@ export class Bucket {
   }
 
   /** Opens an object, or a part of it (both ends included); undefined where there is none. */
-  async get(
+  async get(name: string, wanted: Wanted = {}): Promise<Content | undefined> {
+    return this.#open(name, ({ signal }) => this.#content(name, wanted, signal));
+  }
+
+  /** The same for whoever takes the bytes piece by piece, and at once: it is several times as cheap. */
+  async pieces(name: string, range?: ByteSpan): Promise<Pieces | undefined> {
+    return this.#open<Pieces>(name, async ({ signal }) => {
+      const direct = await this.#direct.get(name, range, signal);
+      return direct ?? { ...(await this.#content(name, range === undefined ? {} : { range }, signal)), lent: false };
+    });
+  }
+
+  async #open<C extends Content | Pieces>(
     name: string,
-    wanted: { range?: { start: number; end: number }; etag?: string | undefined } = {},
-  ): Promise<Content | undefined> {
-    const { range, etag } = wanted;
+    work: (attempt: Attempt) => Promise<C>,
+  ): Promise<C | Content | undefined> {
+    const content = await this.ask<C | typeof outside | null>(
+      { permission: 's3:GetObject', object: name },
+      work,
+      (symptom) => (symptom.status === 416 ? outside : absentAsNull(symptom)),
+    );
+    return content === outside ? this.#empty(name) : (content ?? undefined);
+  }
+
+  async #content(name: string, { range, etag }: Wanted, abortSignal: AbortSignal): Promise<Content> {
     const input = {
       Bucket: this.name,
       Key: name,
       ...(range && { Range: `bytes=${range.start}-${range.end}` }),
       ...(etag && { IfMatch: etag }),
     };
-    return this.ask<Content | undefined | null>(
-      { permission: 's3:GetObject', object: name },
-      async ({ signal }) => {
-        const { Body, ContentLength, ContentRange, ETag } = await this.client.send(new GetObjectCommand(input), {
-          abortSignal: signal,
-        });
-        const body = Body as Readable;
-        if (range !== undefined && ContentRange === undefined && range.start > 0) {
-          body.destroy();
-          throw new StoreError('io', `the bucket ${this.name} does not know ranges; it cannot be used`);
-        }
-        return { size: Number(ContentRange?.split('/')[1] ?? ContentLength), etag: ETag, body };
-      },
-      (symptom) => (symptom.status === 416 ? outside : absentAsNull(symptom)),
-    ).then(async (content) => (content === outside ? this.#empty(name) : (content ?? undefined)));
+    const { Body, ContentLength, ContentRange, ETag } = await this.client.send(new GetObjectCommand(input), {
+      abortSignal,
+    });
+    const body = Body as Readable;
+    if (range !== undefined && ContentRange === undefined && range.start > 0) {
+      body.destroy();
+      throw new StoreError('io', `the bucket ${this.name} does not know ranges; it cannot be used`);
+    }
+    return { size: Number(ContentRange?.split('/')[1] ?? ContentLength), etag: ETag, body, lent: false };
   }
 
   /** What lies beyond an object's end is nothing; its size says how it is. */
   async #empty(name: string): Promise<Content | undefined> {
     const found = await this.head(name);
-    return found && { ...found, body: Readable.from([]) };
+    return found && { ...found, body: Readable.from([]), lent: false };
   }
 
   /** Size and ETag of an object; undefined where there is none. */
@@ -195,6 +221,7 @@ export class Bucket {
   }
 
   close(): void {
+    this.#direct.close();
     this.client.destroy();
   }
 
@@ -221,7 +248,12 @@ export class Bucket {
   }
 }
 
-const outside: Content = { size: -1, etag: undefined, body: Readable.from([]) };
+const outside: Content = { size: -1, etag: undefined, body: Readable.from([]), lent: false };
+
+interface Wanted {
+  readonly range?: ByteSpan;
+  readonly etag?: string | undefined;
+}
 
 function absentAsNull(symptom: Symptom): null | undefined {
   return isAbsent(symptom) ? null : undefined;

@@ -32,7 +32,8 @@ function ignore(): void {}
 export function createClient(place: BucketPlace, credentials: CredentialsFolder | undefined): S3Client {
   const { endpoint, region } = place;
   const agent = { keepAlive: true, maxSockets: CONNECTIONS };
-  const ca = place.caFile === undefined ? {} : { ca: readAuthority(place.caFile) };
+  const authority = authorityOf(place);
+  const ca = authority === undefined ? {} : { ca: authority };
   const config: S3ClientConfig = {
     region,
     forcePathStyle: place.forcePathStyle ?? endpoint !== undefined,
@@ -75,9 +76,11 @@ export function namesOf(place: BucketPlace): Named {
   };
 }
 
-function readAuthority(file: string): Buffer {
+/** PEM of who signed the store's certificate, where that is nobody whom Node knows. Throws StoreError. */
+export function authorityOf({ caFile }: BucketPlace): Buffer | undefined {
+  if (caFile === undefined) return undefined;
   try {
-    return readFileSync(file);
+    return readFileSync(caFile);
   } catch (error) {
     throw new StoreError('io', `storage.s3.caFile cannot be read: ${messageOf(error)}`);
   }

@@ -13,6 +13,12 @@ export interface OutletParts {
   readonly crowded: () => boolean;
 }
 
+interface Delivery {
+  readonly park: () => void;
+  /** Begins it; `done` is called when the client has taken the bytes. */
+  readonly begin: (done: (error?: Error | null) => void) => void;
+}
+
 /** The client's end: takes chunks with back-pressure, and knows when the client is slow. */
 export class Outlet {
   readonly #sink: Writable;
@@ -45,6 +51,25 @@ export class Outlet {
     return Promise.race([draining, parked]);
   }
 
+  /** The same for a chunk that its owner uses again: it is the client's until the promise resolves, or for good with `park`. */
+  writeLent(chunk: Buffer, park: () => void): Promise<void> | undefined {
+    // A Transform says that it took a chunk before it has read all of it.
+    if (this.#sink instanceof Transform) return this.write(Buffer.from(chunk), park);
+    if (this.#sink.destroyed) throw gone();
+    if (chunk.byteLength === 0) return undefined;
+    const { promise: parked, resolve } = Promise.withResolvers<void>();
+    const draining = this.#delivered(chunk.byteLength, {
+      park: () => {
+        park();
+        resolve();
+      },
+      begin: (done) => void this.#sink.write(chunk, done),
+    });
+    this.#draining = draining;
+    draining.catch(() => undefined);
+    return Promise.race([draining, parked]);
+  }
+
   /** Writes bytes that others use as well, and waits until the client has taken them. */
   async writeShared(bytes: Buffer): Promise<void> {
     if (bytes.byteLength > 0 && !this.#write(bytes)) await this.#drained(bytes.byteLength, () => undefined);
@@ -67,6 +92,11 @@ export class Outlet {
   }
 
   #drained(bytes: number, park: () => void): Promise<void> {
+    return this.#delivered(bytes, { park, begin: (done) => void this.#sink.once('drain', done) });
+  }
+
+  /** Waits for what `begin` began, and looks after the client's patience and ours meanwhile. */
+  #delivered(bytes: number, { park, begin }: Delivery): Promise<void> {
     const sink = this.#sink;
     const { owner, lane, crowded } = this.#parts;
     return new Promise((resolve, reject) => {
@@ -78,12 +108,11 @@ export class Outlet {
       let held: Held | undefined;
       const settle = (error?: Error) => {
         clearTimeout(timer);
-        sink.off('drain', drained).off('close', closed);
+        sink.off('close', closed);
         if (held !== undefined) lane.leave(held);
         if (error === undefined) resolve();
         else reject(error);
       };
-      const drained = () => settle();
       const closed = () => settle(gone());
       const impatient = () => {
         if (performance.now() - since > STALLED) return drop();
@@ -97,7 +126,8 @@ export class Outlet {
         timer.refresh();
       };
       const timer = setTimeout(impatient, PATIENCE);
-      sink.once('drain', drained).once('close', closed);
+      sink.once('close', closed);
+      begin((error) => settle(error ?? undefined));
     });
   }
 }

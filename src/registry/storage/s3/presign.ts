@@ -1,17 +1,44 @@
 import type { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 
-interface Request {
+/** A request as the SDK builds it. */
+export interface SdkRequest {
   readonly protocol: string;
   readonly hostname: string;
   readonly port?: number;
   readonly path: string;
-  query?: Record<string, string | string[] | null>;
-  headers: Record<string, string>;
+  readonly query?: Record<string, string | string[] | null>;
+  readonly headers: Record<string, string>;
+}
+
+/** Builds the request as the SDK would send it; only signing and sending are left out. */
+export async function built(client: S3Client, command: GetObjectCommand | HeadObjectCommand): Promise<SdkRequest> {
+  let request: SdkRequest | undefined;
+  const capture = () => async (args: { request: unknown }) => {
+    request = args.request as SdkRequest;
+    return { response: undefined, output: { $metadata: {} } };
+  };
+  (command as unknown as Interruptible).middlewareStack.add(capture, {
+    step: 'build',
+    priority: 'low',
+    name: 'onlyBuilt',
+  });
+  await client.send(command as GetObjectCommand);
+  if (request === undefined) throw new Error('the SDK built no request');
+  return request;
+}
+
+/** The SDK's own signer, and what it is to be told: the region, and the time as the bucket's clock has it. */
+export async function signerOf(client: S3Client): Promise<{ signer: Signer; region: string; now: Date }> {
+  const { signer, systemClockOffset = 0 } = client.config as unknown as Configuration;
+  return {
+    signer: await signer(),
+    region: await client.config.region(),
+    now: new Date(Date.now() + systemClockOffset),
+  };
 }
 
 /**
- * The URL of a request with the signature in its query. The SDK builds the request as it would to send it, and its own
- * signer signs; only the sending is left out.
+ * The URL of a request with the signature in its query.
  * @param seconds how long it holds
  */
 export async function presign(
@@ -19,30 +46,16 @@ export async function presign(
   command: GetObjectCommand | HeadObjectCommand,
   seconds: number,
 ): Promise<string> {
-  let built: Request | undefined;
-  const capture = () => async (args: { request: unknown }) => {
-    built = args.request as Request;
-    return { response: undefined, output: { $metadata: {} } };
-  };
-  (command as unknown as Interruptible).middlewareStack.add(capture, {
-    step: 'build',
-    priority: 'low',
-    name: 'onlySigned',
-  });
-  await client.send(command as GetObjectCommand);
-  if (built === undefined) throw new Error('the SDK built no request');
+  const request = await built(client, command);
   // What is signed has to be sent by whoever uses the URL: the address alone.
-  const port = built.port === undefined ? '' : `:${built.port}`;
-  built.headers = { host: built.hostname + port, 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' };
-  built.query = Object.fromEntries(Object.entries(built.query ?? {}).filter(([name]) => name !== 'x-id'));
-  const { signer } = client.config as unknown as { signer: () => Promise<Presigner> };
-  const signed = (await (
-    await signer()
-  ).presign(built, {
-    expiresIn: seconds,
-    signingRegion: await client.config.region(),
-    signingService: 's3',
-  })) as Request;
+  const port = request.port === undefined ? '' : `:${request.port}`;
+  const bare = {
+    ...request,
+    headers: { host: request.hostname + port, 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
+    query: Object.fromEntries(Object.entries(request.query ?? {}).filter(([name]) => name !== 'x-id')),
+  };
+  const { signer, region } = await signerOf(client);
+  const signed = await signer.presign(bare, { expiresIn: seconds, signingRegion: region, signingService: 's3' });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(signed.query ?? {})) query.append(name, String(value));
   return `${signed.protocol}//${signed.hostname}${port}${signed.path}?${query}`;
@@ -52,6 +65,13 @@ interface Interruptible {
   readonly middlewareStack: { add(middleware: unknown, options: object): void };
 }
 
-interface Presigner {
-  presign(request: unknown, options: object): Promise<unknown>;
+interface Configuration {
+  readonly signer: () => Promise<Signer>;
+  /** What the SDK learnt from answers, milliseconds. */
+  readonly systemClockOffset?: number;
+}
+
+interface Signer {
+  presign(request: SdkRequest, options: object): Promise<SdkRequest>;
+  sign(request: SdkRequest, options: object): Promise<SdkRequest>;
 }

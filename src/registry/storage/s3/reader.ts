@@ -1,10 +1,10 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../../metadata/store.ts';
 import { gone } from '../filesystem/delivery.ts';
 import type { SlowLane } from '../filesystem/slow-lane.ts';
 import type { BlobReader, ByteSpan } from '../store.ts';
-import type { Bucket, Content } from './bucket.ts';
+import type { Bucket, Pieces } from './bucket.ts';
 import { type KnownObjects, SMALL } from './known-objects.ts';
 import { Outlet } from './outlet.ts';
 import type { Slots } from './slots.ts';
@@ -26,7 +26,7 @@ export interface Target {
 
 /** A stream from the bucket, and the slot that it occupies. */
 interface Source {
-  readonly content: Content;
+  readonly content: Pieces;
   /** Where its first byte stands in the blob. */
   readonly start: number;
 }
@@ -134,7 +134,7 @@ export class ObjectReader implements BlobReader {
     this.#first = undefined;
     try {
       await passage.drain(this.#parts.silentMillis, (chunk) => {
-        chunks.push(chunk);
+        chunks.push(first.content.lent ? Buffer.from(chunk) : chunk);
         length += chunk.length;
       });
     } catch {
@@ -156,11 +156,11 @@ async function request(
   { key, object }: Target,
   { bucket, known, slots }: ReaderParts,
   { start, end, size }: ByteSpan & { size?: number },
-): Promise<Content | undefined> {
+): Promise<Pieces | undefined> {
   await slots.take();
   try {
     const whole = start === 0 && end === (size ?? Number.NaN) - 1;
-    const content = await bucket.get(object, whole ? {} : { range: { start, end } });
+    const content = await bucket.pieces(object, whole ? undefined : { start, end });
     if (content === undefined) slots.give();
     else known.note(key, content.size);
     return content;
@@ -174,12 +174,12 @@ async function request(
 class Passage {
   position: number;
   readonly #end: number;
-  readonly #body: Readable;
+  readonly #content: Pieces;
 
   constructor({ content }: Source, { position, end }: { position: number; end: number }) {
     this.position = position;
     this.#end = end;
-    this.#body = content.body;
+    this.#content = content;
   }
 
   /** Resolves when all was sent, or the client should go on later; rejects where the stream breaks or ends early. */
@@ -189,10 +189,11 @@ class Passage {
       if (this.position + chunk.length > this.#end + 1)
         throw new StoreError('corrupt', 'the bucket sent too many bytes');
       this.position += chunk.length;
-      const writing = outlet.write(chunk, () => {
+      const park = () => {
         parked = true;
-        this.#body.destroy();
-      });
+        this.#content.body.destroy();
+      };
+      const writing = this.#content.lent ? outlet.writeLent(chunk, park) : outlet.write(chunk, park);
       if (writing === undefined) return undefined;
       idle(false);
       return writing.then(() => idle(true));
@@ -207,14 +208,14 @@ class Passage {
     silentMillis: number,
     take: (chunk: Buffer, idle: (watched: boolean) => void) => Promise<void> | undefined,
   ): Promise<void> {
-    const silent = () => this.#body.destroy(new Error(`no byte from the bucket for ${silentMillis} ms`));
+    const silent = () => this.#content.body.destroy(new Error(`no byte from the bucket for ${silentMillis} ms`));
     let timer = setTimeout(silent, silentMillis);
     const idle = (watched: boolean) => {
       clearTimeout(timer);
       if (watched) timer = setTimeout(silent, silentMillis);
     };
     try {
-      for await (const chunk of this.#body as AsyncIterable<Buffer>) {
+      for await (const chunk of this.#content.body as AsyncIterable<Buffer>) {
         timer.refresh();
         await take(chunk, idle);
       }

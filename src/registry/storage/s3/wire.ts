@@ -1,0 +1,213 @@
+import type { Socket, TcpNetConnectOpts } from 'node:net';
+import { Arrivals } from './arrivals.ts';
+
+const MOST_HEAD = 16 * 1024;
+/** A connection that nobody used for so long is closed before the bucket does it, milliseconds. */
+const IDLE = 4_000;
+
+export interface WirePlace {
+  readonly tls: boolean;
+  readonly hostname: string;
+  readonly port: number;
+  readonly ca?: Buffer | undefined;
+}
+
+export interface Head {
+  readonly status: number;
+  /** By name in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** What is asked of a connection at the moment. */
+interface Exchange {
+  head: Head | undefined;
+  /** Bytes of the body that have not been lent yet. */
+  left: number;
+  readonly answered: (error?: Error) => void;
+}
+
+/**
+ * One connection that fetches bodies of known length, one after the other. Node's own client takes every 64 KiB through a
+ * parser that copies them; here the kernel writes into two buffers that stay, and what is read is lent on as it is.
+ */
+export class Wire {
+  readonly #socket: Socket;
+  readonly #onIdle: (wire: Wire) => void;
+  readonly #arrivals = new Arrivals();
+  #exchange: Exchange | undefined;
+  /** Wakes whoever waits for bytes. */
+  #wake: (() => void) | undefined;
+  #failure: Error | undefined;
+  #reusable = true;
+  #dropped = false;
+
+  /** @param onIdle called when an answer was taken whole, and the next may be asked for */
+  constructor(place: WirePlace, onIdle: (wire: Wire) => void) {
+    this.#onIdle = onIdle;
+    this.#socket = place.tls ? this.#connectTls(place) : this.#connectPlain(place);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('close', () => this.#fail(cut()));
+    this.#socket.on('timeout', () => {
+      if (this.#exchange === undefined) this.destroy();
+    });
+  }
+
+  get destroyed(): boolean {
+    return this.#socket.destroyed || this.#failure !== undefined;
+  }
+
+  /** Sends a request without a body, and resolves with the head of the answer. Rejects where the connection fails. */
+  async ask(request: string, signal: AbortSignal): Promise<Head> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const exchange: Exchange = {
+      head: undefined,
+      left: 0,
+      answered: (error) => (error === undefined ? resolve() : reject(error)),
+    };
+    const abort = () => this.destroy(signal.reason as Error);
+    signal.addEventListener('abort', abort);
+    this.#exchange = exchange;
+    this.#socket.setTimeout(0);
+    if (this.#failure !== undefined) exchange.answered(this.#failure);
+    else this.#socket.write(request, 'latin1');
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+    if (exchange.head === undefined) throw unusual('no head');
+    return exchange.head;
+  }
+
+  /** The body in pieces, each of which is valid until the next is asked for. Ends early only by throwing. */
+  async *body(): AsyncGenerator<Buffer> {
+    const exchange = this.#exchange;
+    while (exchange !== undefined && exchange.left > 0) {
+      if (this.#dropped) throw this.#failure ?? cut();
+      const piece = this.#arrivals.lend(exchange.left);
+      if (this.#arrivals.open) this.#socket.resume();
+      if (piece !== undefined) {
+        exchange.left -= piece.length;
+        yield piece;
+        continue;
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    this.#rest();
+  }
+
+  /** What arrived and was not taken is dropped. */
+  destroy(error?: Error): void {
+    this.#dropped = true;
+    this.#fail(error ?? cut());
+  }
+
+  /** Nothing more is to come: the connection may be used again. */
+  #rest(): void {
+    this.#exchange = undefined;
+    this.#arrivals.takeBack();
+    // More than was announced belongs to nobody.
+    if (!this.#reusable || !this.#arrivals.empty) this.destroy();
+    if (this.destroyed) return;
+    this.#socket.setTimeout(IDLE);
+    this.#socket.resume();
+    this.#onIdle(this);
+  }
+
+  /** False where reading is to stop. */
+  #arrived(): boolean {
+    if (this.#failure !== undefined) return false;
+    if (this.#exchange === undefined) {
+      this.destroy(unusual('bytes that nobody asked for'));
+      return false;
+    }
+    if (this.#exchange.head !== undefined || this.#takeHead(this.#exchange)) {
+      this.#wake?.();
+      this.#wake = undefined;
+    }
+    return this.#arrivals.open;
+  }
+
+  #takeHead(exchange: Exchange): boolean {
+    const bytes = this.#arrivals.unread;
+    const end = bytes.indexOf('\r\n\r\n');
+    if (end < 0) {
+      if (bytes.length > MOST_HEAD || this.#arrivals.turned) this.destroy(unusual('a head that does not end'));
+      return false;
+    }
+    const head = headOf(bytes.toString('latin1', 0, end));
+    this.#arrivals.skip(end + 4);
+    const length = head?.headers.get('content-length');
+    if (head === undefined || length === undefined || !/^\d{1,15}$/.test(length)) {
+      this.destroy(unusual('an answer of unknown length'));
+      return false;
+    }
+    exchange.left = Number(length);
+    exchange.head = head;
+    this.#reusable = head.headers.get('connection')?.toLowerCase() !== 'close';
+    exchange.answered();
+    return true;
+  }
+
+  /** The kernel writes into the buffers. */
+  #connectPlain({ hostname, port }: WirePlace): Socket {
+    const onread = {
+      buffer: () => this.#arrivals.room(),
+      callback: (bytes: number) => {
+        this.#arrivals.filled(bytes);
+        return this.#arrived();
+      },
+    };
+    const options = { host: hostname, port, onread };
+    return process.getBuiltinModule('node:net').connect(options as unknown as TcpNetConnectOpts);
+  }
+
+  /** Records of TLS arrive as they are, also for a while after reading was to stop. */
+  #connectTls({ hostname, port, ca }: WirePlace): Socket {
+    const named = process.getBuiltinModule('node:net').isIP(hostname) === 0 ? { servername: hostname } : {};
+    const socket = process.getBuiltinModule('node:tls').connect({ host: hostname, port, ...named, ...(ca && { ca }) });
+    socket.on('data', (chunk: Buffer) => {
+      this.#arrivals.add(chunk);
+      if (!this.#arrived()) socket.pause();
+    });
+    return socket;
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#socket.destroy();
+    this.#exchange?.answered(error);
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}
+
+/** Undefined where it is not the head of a plain HTTP/1.1 answer. */
+function headOf(text: string): Head | undefined {
+  const [first = '', ...lines] = text.split('\r\n');
+  const status = /^HTTP\/1\.1 (\d{3})(?: |$)/.exec(first)?.[1];
+  if (status === undefined) return undefined;
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return headers.has('transfer-encoding') ? undefined : { status: Number(status), headers };
+}
+
+function cut(): Error {
+  return Object.assign(new Error('the connection to the bucket was cut'), { code: 'ECONNRESET' });
+}
+
+/** What the SDK can make more of. */
+function unusual(what: string): Error {
+  return Object.assign(new Error(`the bucket sent ${what}`), { code: UNUSUAL });
+}
+
+export const UNUSUAL = 'NE_UNUSUAL_ANSWER';

@@ -41,6 +41,8 @@ before(async () => {
     handedOver.push(`${request.method} ${request.url}`);
     response.writeHead(404, { 'content-length': 4 }).end('node');
   });
+  // Node ends no connection by itself while a test waits for that.
+  server.keepAliveTimeout = 60_000;
   const [serve] = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => lane.take(socket, () => serve?.call(server, socket)));

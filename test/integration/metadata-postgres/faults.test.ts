@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { type OpenPostgresOptions, openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
+import { openSession, QueryFailure } from '../../../src/registry/metadata/postgres/session.ts';
 import type { MetadataStore } from '../../../src/registry/metadata/store.ts';
 import { by, digest, manifest } from '../../contract/fixtures.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
@@ -164,6 +165,23 @@ test('connections that an administrator ended are made anew, unnoticed by reader
   }
   await store.close();
   await assert.rejects(store.manifest('r', { tag: 't' }), { kind: 'closed' });
+});
+
+test('what fails after a warning may be committed without a standby, and is not sent again', async () => {
+  const { secretDirectory } = await server.database();
+  const place = { secretDirectory, tls: 'Disable', readOnly: false } as const;
+  const fails = async (before: string) => {
+    const session = await openSession(place, () => undefined);
+    const failing = `DO $$ BEGIN ${before} RAISE EXCEPTION 'ended' USING ERRCODE = '57P01'; END $$`;
+    const error = await session.query(failing).catch((reason: unknown) => reason);
+    assert.ok(error instanceof QueryFailure);
+    return { again: error.failure.again, lost: error.failure.lost, message: error.message };
+  };
+  const { again, lost } = await fails("RAISE NOTICE 'by the way';");
+  assert.deepEqual([again, lost], [true, true]);
+  const warned = await fails("RAISE WARNING 'canceling the wait for synchronous replication';");
+  assert.deepEqual([warned.again, warned.lost], [false, true]);
+  assert.match(warned.message, /gave up waiting for its standby/);
 });
 
 test('a full disk of the server refuses pushes, still deletes, and needs no restart', async (context) => {

@@ -3,7 +3,7 @@ import { StoreError, type StoreFault } from '../store.ts';
 /** What became of a statement that failed: whether it may be sent again, and whether its connection is good for more. */
 export interface Failure {
   readonly error: Error;
-  /** Certainly nothing was committed, and another attempt may go better. */
+  /** Certainly nothing was committed, and another attempt may go better. What comes after a warning is `Session`'s to judge. */
   readonly again: boolean;
   /** The connection must not be used any more. */
   readonly lost: boolean;

@@ -82,12 +82,19 @@ export class Session {
       if (this.#warned) throw new StoreError('io', unreplicated);
       return result.rows ?? [];
     } catch (error) {
-      const failure = failureOf(error);
+      const failure = this.#failureOf(error);
       if (failure.lost) this.destroy();
       throw new QueryFailure(failure);
     } finally {
       clearTimeout(silence);
     }
+  }
+
+  /** After a warning it is committed here, whatever failed next. Sent again it would find itself done, and wait for no standby. */
+  #failureOf(error: unknown): Failure {
+    const failure = failureOf(error);
+    if (!(this.#warned && failure.again)) return failure;
+    return { ...failure, error: new StoreError('io', unreplicated, { cause: failure.error }), again: false };
   }
 
   /** Ends it in order. */

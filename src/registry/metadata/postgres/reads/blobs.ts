@@ -2,6 +2,7 @@ import type { Digest } from '../../../../domain/oci/digest.ts';
 import type { BlobRow, Millis } from '../../store.ts';
 import { Coalescer } from '../coalescer.ts';
 import type { Database } from '../database.ts';
+import { distinct } from '../distinct.ts';
 import { named } from '../names.ts';
 import type { Statement } from '../session.ts';
 import { AT_ONCE } from './manifests.ts';
@@ -78,12 +79,14 @@ function newest(asked: readonly Lease[]): Millis {
   return Math.max(...asked.map(({ now }) => now));
 }
 
+/** One row for each question, asked once however often it was put. */
 async function lookUp(database: Database, asked: readonly Asked[]): Promise<(BlobRow | undefined)[]> {
-  const values = [asked.map(({ repository }) => repository), asked.map(({ digest }) => digest)];
-  const rows: (BlobRow | undefined)[] = new Array(asked.length);
+  const { questions, places } = distinct(asked, ({ repository, digest }) => `${repository}\n${digest}`);
+  const values = [questions.map(({ repository }) => repository), questions.map(({ digest }) => digest)];
+  const rows: (BlobRow | undefined)[] = new Array(questions.length);
   for (const { n, digest, size, key } of await database.read<BlobRow & { n: number }>(visible, values))
     rows[n - 1] = { digest, size, key };
-  return rows;
+  return places.map((place) => rows[place]);
 }
 
 const places: Statement = {

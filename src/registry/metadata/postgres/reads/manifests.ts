@@ -3,6 +3,7 @@ import type { ManifestRow, ManifestWithBytes, Page, Reference, ReferrerRow } fro
 import { Coalescer } from '../coalescer.ts';
 import { type ContentCache, LARGEST } from '../content-cache.ts';
 import type { Database } from '../database.ts';
+import { distinct } from '../distinct.ts';
 import type { Statement } from '../session.ts';
 
 /** Reads of one kind that are under way at once: two keep the server busy while an answer is taken apart. */
@@ -97,13 +98,7 @@ async function lookUp(
   statement: Statement,
   asked: readonly Asked[],
 ): Promise<(RawRow | undefined)[]> {
-  const places = new Map<string, number>();
-  const different = asked.filter((one) => {
-    const name = keyOf(one);
-    if (places.has(name)) return false;
-    places.set(name, places.size);
-    return true;
-  });
+  const { questions: different, places } = distinct(asked, keyOf);
   const columns = [
     different.map(({ repository }) => repository),
     different.map(({ name }) => name),
@@ -111,7 +106,7 @@ async function lookUp(
   ];
   const rows: (RawRow | undefined)[] = new Array(different.length);
   for (const row of await database.read<RawRow>(statement, columns)) rows[row.n - 1] = row;
-  return asked.map((one) => rows[places.get(keyOf(one)) ?? -1]);
+  return places.map((place) => rows[place]);
 }
 
 function keyOf({ repository, name, held }: Asked): string {

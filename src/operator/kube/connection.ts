@@ -62,15 +62,6 @@ export function defaultConnection(env: NodeJS.ProcessEnv): Connection {
   return new Connection(() => loadDefault(env));
 }
 
-/** The connection that a kubeconfig file describes. */
-export function connectionFromFile(file: string): Connection {
-  return new Connection(() => {
-    const config = new KubeConfig();
-    config.loadFromFile(file);
-    return config;
-  });
-}
-
 function loadDefault(env: NodeJS.ProcessEnv): KubeConfig {
   const config = new KubeConfig();
   if (!env.KUBECONFIG && env.KUBERNETES_SERVICE_HOST && isReadable(SERVICE_ACCOUNT_TOKEN)) {

@@ -3,13 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { connectionFromFile } from '../../../src/operator/kube/connection.ts';
 import { isAlreadyExists, isConflict, isKindNotServed, KubeError } from '../../../src/operator/kube/error.ts';
 import { HttpKubeClient } from '../../../src/operator/kube/http-client.ts';
 import type { KubeObject } from '../../../src/operator/kube/object.ts';
 import { Transport } from '../../../src/operator/kube/transport.ts';
 import { type BareApiServer, startBareApiServer } from '../../e2e/cluster/apiserver.ts';
-import { type CountingClient, configMap, countingClient, eventually } from './setup.ts';
+import { type CountingClient, configMap, connectionFromFile, countingClient, eventually } from './setup.ts';
 
 const at = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', namespace: 'default', name });
 const WIDGET = { apiVersion: 'later.example.org/v1', kind: 'Widget' };

@@ -1,4 +1,5 @@
-import { connectionFromFile } from '../../../src/operator/kube/connection.ts';
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { Connection } from '../../../src/operator/kube/connection.ts';
 import { HttpKubeClient } from '../../../src/operator/kube/http-client.ts';
 import type { KubeObject } from '../../../src/operator/kube/object.ts';
 import { Transport } from '../../../src/operator/kube/transport.ts';
@@ -26,6 +27,15 @@ export function countingClient(server: BareApiServer): CountingClient {
     writes: () => sent.filter((method) => method !== 'GET').length,
     close: () => transport.close(),
   };
+}
+
+/** The connection that a kubeconfig file describes. */
+export function connectionFromFile(file: string): Connection {
+  return new Connection(() => {
+    const config = new KubeConfig();
+    config.loadFromFile(file);
+    return config;
+  });
 }
 
 /** Collects what is logged. */

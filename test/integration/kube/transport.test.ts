@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { X509CertificateGenerator } from '@peculiar/x509';
-import { connectionFromFile } from '../../../src/operator/kube/connection.ts';
 import { isSilence } from '../../../src/operator/kube/error.ts';
 import { Transport, type TransportOptions } from '../../../src/operator/kube/transport.ts';
 import { lines } from '../../../src/operator/kube/watch.ts';
+import { connectionFromFile } from './setup.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

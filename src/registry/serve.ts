@@ -4,16 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
-import { messageOf } from '../platform/fatal.ts';
 import type { Log } from '../platform/log.ts';
 import { createMetrics, type MetricsRegistry } from '../platform/metrics.ts';
 import { runSteps, type ShutdownStep } from '../platform/shutdown.ts';
 import { Turns } from '../platform/turns.ts';
-import { version } from '../platform/version.ts';
-import { callerOf } from './auth/callers.ts';
-import { RegistryGate } from './auth/gate.ts';
-import { Passwords } from './auth/passwords.ts';
-import { Tokens } from './auth/tokens.ts';
+import { createAuth } from './auth/auth.ts';
 import { prepareDataDirectory } from './data-directory.ts';
 import { Admission } from './http/admission.ts';
 import { createApi, type Rooms } from './http/api.ts';
@@ -26,9 +21,9 @@ import type { WebRooms } from './http/web.ts';
 import { createJobMetrics } from './jobs/metrics.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import { Listener, timeouts } from './listener.ts';
-import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
-import type { RunningRecovery } from './recovery/start.ts';
+import { createRegistryMetrics } from './metrics.ts';
 import { Reloader } from './reload.ts';
+import { apiRooms, type House, managementRooms } from './rooms.ts';
 import { keepSafe } from './safekeeping.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -71,23 +66,6 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
     await runSteps(options.log, registry.shutdown);
     throw error;
   }
-}
-
-/** What the parts of a running registry have in common. */
-interface House {
-  readonly log: Log;
-  readonly stores: Stores;
-  readonly usage: Usage;
-  readonly metrics: RegistryMetrics;
-  readonly auth: ReturnType<typeof createAuth>;
-  readonly pulls: Pulls;
-  /** Of work that takes much memory. */
-  readonly turns: Turns;
-  readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
-  now(): number;
-  settings(): Settings;
-  /** Why settings that are there are not the ones that run. */
-  fault(): string | undefined;
 }
 
 function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Settings, stores: Stores) {
@@ -198,37 +176,6 @@ function roomsOf(
   };
 }
 
-function apiRooms({ auth, usage, now, settings, fault, state }: House): NonNullable<WebRooms['api']> {
-  const startedAt = new Date(now()).toISOString();
-  const anonymousOn = () => settings().document.auth.anonymous !== 'None';
-  const lastBackup = async () => {
-    const newest = await state.recovery?.lastBackup();
-    return newest && { lastBackup: new Date(newest.takenAt).toISOString() };
-  };
-  const status = async () => ({
-    version,
-    generation: settings().document.generation,
-    startedAt,
-    users: settings().users.size,
-    ...settingsFault(fault()),
-    ...statusFigures(await usage.figures()),
-    ...(await lastBackup()),
-  });
-  const jobs = {
-    runNow: (kind: string) => state.workers?.runNow(kind) ?? false,
-    state: async () => (await state.workers?.state()) ?? [],
-  };
-  return {
-    token: { ...auth, users: () => settings().users, anonymousOn },
-    admin: { ...auth, now, operator: () => settings().operator, status, jobs },
-  };
-}
-
-function managementRooms({ stores, state }: House, register: MetricsRegistry) {
-  const unreadiness = async () => (state.draining ? 'stopping' : await storeFault(stores));
-  return { register, unreadiness };
-}
-
 /** What is done beside serving: see `jobs/`. */
 function startWork({ stores, log, now, settings, state }: House, register: MetricsRegistry): Workers {
   const quarantined = async () => {
@@ -273,48 +220,4 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
 
 function storageFigures({ blobBytes, reclaimableBytes, freeBytes }: UsageFigures) {
   return { usedBytes: blobBytes, reclaimableBytes, freeBytes };
-}
-
-function settingsFault(fault: string | undefined) {
-  return fault === undefined ? {} : { settingsFault: fault };
-}
-
-function statusFigures(figures: UsageFigures) {
-  const { blobBytes, reclaimableBytes, freeBytes, repositories } = figures;
-  return {
-    repositories,
-    storage: { usedBytes: blobBytes, reclaimableBytes, ...(freeBytes !== undefined && { freeBytes }) },
-  };
-}
-
-/** Why the stores cannot serve. A full disk is no reason: pulls go on, and deletes must. */
-async function storeFault({ metadata }: Stores): Promise<string | undefined> {
-  try {
-    await metadata.repositories({ limit: 1 });
-    return undefined;
-  } catch (error) {
-    return `the metadata cannot be read: ${messageOf(error)}`;
-  }
-}
-
-/** Who is asking, and what they may do, by the settings of the moment. */
-function createAuth(
-  settings: () => Settings,
-  { now, onCheck }: { now: () => number; onCheck: (result: 'right' | 'wrong' | 'refused') => void },
-) {
-  const passwords = new Passwords({ users: () => settings().users, onCheck });
-  const tokens = new Tokens(() => settings().tokens, now);
-  const gate = new RegistryGate({
-    passwords,
-    tokens,
-    settings: () => {
-      const { users, document, tokens } = settings();
-      return { users, anonymous: document.auth.anonymous, service: tokens.service };
-    },
-  });
-  const callers = (request: Parameters<typeof callerOf>[0]) => {
-    const { proxies, document } = settings();
-    return callerOf(request, { proxies, fallbackAuthority: document.host ?? 'localhost' });
-  };
-  return { gate, tokens, callerOf: callers };
 }

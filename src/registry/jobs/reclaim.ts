@@ -6,6 +6,8 @@ import type { JobParts, Outcome, Pass, Work } from './work.ts';
 
 /** Shortest grace time, milliseconds, whatever is configured: a push takes that long between its blobs and its manifest. */
 const SHORTEST_GRACE = 10_000;
+/** Milliseconds that the clocks of two replicas may differ: one of them leased a blob, the other one finds the lease too old. */
+const CLOCK_SKEW = 60_000;
 /** Milliseconds between condemning a blob and dropping it. */
 const SETTLING = 5_000;
 /** Blobs in one transaction, and files unlinked between two pauses. */
@@ -29,8 +31,8 @@ export function reclaimWork(parts: JobParts): Work {
 }
 
 async function reclaimOnce(parts: JobParts, { signal }: Pass): Promise<Outcome> {
-  const { metadata, settings, now, log, removalDelay } = parts;
-  const grace = Math.max(settings().reclaim.graceSeconds * 1000, SHORTEST_GRACE);
+  const { metadata, now, log, removalDelay } = parts;
+  const grace = graceOf(parts);
   const condemned = await inBatches(BATCH, signal, () =>
     metadata.condemnBlobs({ before: now() - grace, now: now(), limit: BATCH }),
   );
@@ -42,6 +44,12 @@ async function reclaimOnce(parts: JobParts, { signal }: Pass): Promise<Outcome> 
   const freed = await unlinkDue(parts, signal);
   if (dropped > 0 || freed.blobs > 0) log.info({ condemned, dropped, ...freed }, 'took space back');
   return soonAgain({ condemned, dropped }, now(), removalDelay);
+}
+
+/** Milliseconds without a reference and without a lease, by the clock of this replica. */
+function graceOf({ settings, blobs }: JobParts): number {
+  const grace = Math.max(settings().reclaim.graceSeconds * 1000, SHORTEST_GRACE);
+  return blobs.shared ? grace + CLOCK_SKEW : grace;
 }
 
 /** What was condemned or dropped now is followed up soon, also where a schedule lets the next pass wait for a day. */

@@ -60,7 +60,8 @@ export function apiRooms({ auth, usage, now, settings, fault, state }: House): N
 
 /** Of metrics and health. */
 export function managementRooms({ stores, state }: House, register: MetricsRegistry) {
-  const unreadiness = async () => (state.draining ? 'stopping' : await storeFault(stores));
+  const unreadiness = async () =>
+    state.draining ? 'stopping' : (state.recovery?.fault() ?? (await storeFault(stores)));
   return { register, unreadiness };
 }
 

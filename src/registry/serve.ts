@@ -190,6 +190,7 @@ function startWork({ stores, log, now, settings, state }: House, register: Metri
     metrics: createJobMetrics(register, () => quarantined().catch(() => undefined)),
     settings: () => settings().document,
     followed: () => state.recovery?.journaledUpTo() ?? Number.MAX_SAFE_INTEGER,
+    requireWhole: async () => state.recovery?.requireWhole(),
   });
 }
 

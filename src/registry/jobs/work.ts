@@ -48,4 +48,6 @@ export interface JobParts {
   readonly removalDelay: number;
   /** Up to which change everybody who follows the feed has read; all of it where nobody does. */
   readonly followed?: () => number | Promise<number>;
+  /** Rejects where the metadata lacks what it had before: then nothing is removed. */
+  readonly requireWhole?: () => Promise<void>;
 }

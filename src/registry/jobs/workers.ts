@@ -4,7 +4,7 @@ import { reclaimWork } from './reclaim.ts';
 import { scrubWork } from './scrub.ts';
 import { sweepWork } from './sweep.ts';
 import { trimWork } from './trim.ts';
-import type { JobParts } from './work.ts';
+import type { JobParts, Work } from './work.ts';
 
 export interface WorkersOptions extends JobParts {
   /** Names this process among those that share the database. */
@@ -27,7 +27,12 @@ const MOST_TOLD = 1000;
 /** Starts a lane for each kind of work: none waits behind another. */
 export function startWorkers(options: WorkersOptions): Workers {
   const { metadata: queue, log, metrics, worker, now } = options;
-  const works = [reclaimWork(options), sweepWork(options), scrubWork(options), trimWork(options)];
+  const works = [
+    guarded(reclaimWork(options), options),
+    guarded(sweepWork(options), options),
+    scrubWork(options),
+    trimWork(options),
+  ];
   const lanes = new Map(works.map((work) => [work.kind, new Lane(work, { queue, log, metrics, worker, now })]));
   return {
     async stop() {
@@ -38,5 +43,16 @@ export function startWorkers(options: WorkersOptions): Workers {
       return lanes.has(kind);
     },
     state: async () => queue.jobs(MOST_TOLD),
+  };
+}
+
+/** Bytes go only while it is known that the metadata is the newest there is. */
+function guarded(work: Work, { requireWhole }: Pick<JobParts, 'requireWhole'>): Work {
+  return {
+    ...work,
+    async run(pass) {
+      await requireWhole?.();
+      return work.run(pass);
+    },
   };
 }

@@ -4,6 +4,10 @@ import type { ExportedRow, Recovery } from '../metadata/recovery.ts';
 import type { RecordStore } from '../storage/records.ts';
 import { type Base, lastOf, surveyJournal } from './names.ts';
 import { writePortable } from './portable.ts';
+import { FAILOVER } from './step-back.ts';
+
+/** How long an earlier epoch stays: it may be the only record of what a database lost, milliseconds. */
+const KEPT = 7 * 24 * 3_600_000;
 
 export interface Moment {
   readonly sequence: number;
@@ -76,16 +80,22 @@ async function* rest(rows: AsyncIterator<ExportedRow>, onRow?: () => void): Asyn
   }
 }
 
-/** Removes what a checkpoint makes superfluous: journal objects that end before it, earlier checkpoints, earlier epochs. */
+/**
+ * Removes what a checkpoint makes superfluous: journal objects that end before it, earlier checkpoints, earlier epochs. Objects of
+ * the last minutes stay, which tell whether a database that went back lost more than that; earlier epochs stay for a week.
+ * @param checkpoint.now in milliseconds since the epoch
+ */
 export async function removeCovered(
   records: Pick<RecordStore, 'list' | 'remove'>,
-  checkpoint: Pick<Base, 'epoch' | 'sequence'>,
+  checkpoint: Pick<Base, 'epoch' | 'sequence'> & { now: number },
 ): Promise<void> {
   const { objects, checkpoints } = await surveyJournal(records);
+  const { epoch, now } = checkpoint;
+  const isRecent = ({ modifiedAt = 0 }: { modifiedAt?: number }, time: number) => modifiedAt > now - time;
   const covered = [
-    ...objects.filter(({ epoch, last }) => isBefore({ epoch, sequence: last }, checkpoint, true)),
+    ...objects.filter((one) => isBefore({ ...one, sequence: one.last }, checkpoint, true) && !isRecent(one, FAILOVER)),
     ...checkpoints.filter((one) => isBefore(one, checkpoint, false)),
-  ];
+  ].filter((one) => one.epoch === epoch || !isRecent(one, KEPT));
   for (const { name } of covered) await records.remove(name);
 }
 

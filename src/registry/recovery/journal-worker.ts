@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../../platform/fatal.ts';
+import { Fatal, messageOf } from '../../platform/fatal.ts';
+import type { Log } from '../../platform/log.ts';
 import { Journal, type JournalParts } from './journal.ts';
 import type { Lease } from './lease.ts';
 
@@ -10,17 +11,20 @@ const LONGEST = 10_000;
 /** What stopping waits for the last changes, milliseconds. */
 const LAST_CHANCE = 5000;
 
+export type JournalWorkerParts = JournalParts & { readonly log: Pick<Log, 'error'> };
+
 /** Keeps the journal up to date for as long as the registry runs. */
 export class JournalWorker {
-  #parts: JournalParts;
+  #parts: JournalWorkerParts;
   #lease: Lease | undefined;
   #journal: Journal | undefined;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failures = 0;
+  #fault: string | undefined;
 
   /** `lease`: where replicas share the store, so that one of them writes. */
-  constructor(parts: JournalParts, lease?: Lease) {
+  constructor(parts: JournalWorkerParts, lease?: Lease) {
     this.#parts = parts;
     this.#lease = lease;
   }
@@ -33,6 +37,11 @@ export class JournalWorker {
   /** 0 before the journal was opened. */
   get epoch(): number {
     return this.#journal?.epoch ?? 0;
+  }
+
+  /** Why this process must not go on: the metadata lost what the journal knows. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   lagSeconds(): number {
@@ -78,14 +87,19 @@ export class JournalWorker {
   #recovered(): void {
     if (this.#failures > 0) this.#parts.log.info({}, 'the journal is written again');
     this.#failures = 0;
+    this.#fault = undefined;
   }
 
   #failed(error: unknown): void {
-    if (this.#failures === 0)
+    const fault = error instanceof Fatal ? error.message : undefined;
+    if (fault !== undefined && this.#fault === undefined)
+      this.#parts.log.error({}, `${fault}. Until then nothing is written to the journal and no bytes are removed`);
+    else if (fault === undefined && this.#failures === 0)
       this.#parts.log.warn(
         { reason: messageOf(error) },
         'the journal cannot be written; pushes go on, and what is pushed now would be lost with the database. Tried again',
       );
+    this.#fault = fault;
     this.#failures += 1;
   }
 }

@@ -1,5 +1,4 @@
 import { buffer } from 'node:stream/consumers';
-import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../platform/fatal.ts';
 import { giveBack } from '../../platform/give-back.ts';
 import type { Log } from '../../platform/log.ts';
@@ -9,9 +8,11 @@ import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
 import { removeCovered, writeBase } from './base.ts';
 import { journalChange } from './journal-change.ts';
+import { refuseLongStepBack } from './lost-history.ts';
 import { checkpointName, type JournalObject, lastOf, newestEpoch, objectName, surveyJournal } from './names.ts';
 import { writePortable } from './portable.ts';
 import type { JournalChange } from './rows.ts';
+import { isReplaced, isSame, lastChangeOf } from './step-back.ts';
 
 export type JournalSource = Pick<MetadataStore, 'changes' | 'manifestBytes' | 'blob'> &
   Pick<Recovery, 'export' | 'lastSequence'>;
@@ -64,25 +65,30 @@ export class Journal {
   /**
    * Goes on where the journal ends. Where it does not reach back to the beginning, or knows changes that the metadata does not
    * (any more), a new epoch begins with a checkpoint.
+   * @throws Fatal where the metadata lost more than a failover explains
    */
   static async open(parts: JournalParts): Promise<Journal> {
+    const back = await refuseLongStepBack(parts);
     const content = await surveyJournal(parts.records);
     const newest = newestEpoch(content);
     const known = lastOf(content, newest);
     const last = await parts.metadata.lastSequence();
-    if (known > last) {
+    if (back !== undefined || known > last) {
       parts.log.warn(
         { journal: known, metadata: last },
         'the metadata lacks changes that the journal has: it went back',
       );
       return Journal.#begin(parts, newest + 1, last);
     }
-    const objects = content.objects.filter(({ epoch }) => epoch === newest);
+    const all = content.objects.filter(({ epoch }) => epoch === newest);
     const checkpoint = content.checkpoints.filter(({ epoch }) => epoch === newest).at(-1);
+    const objects = all.filter((object) => object.last > (checkpoint?.sequence ?? 0));
     const reachesBack = checkpoint !== undefined || objects[0]?.first === 1 || (newest === 0 && last === 0);
     if (!reachesBack) return Journal.#begin(parts, newest + 1, last);
     const journal = new Journal(parts, { epoch: Math.max(newest, 1), sequence: known, objects });
     journal.#checkpointSize = checkpoint?.size ?? 0;
+    const end = all.find((object) => object.last === known);
+    journal.#last = end && (await lastChangeOf(parts.records, end));
     return journal;
   }
 
@@ -144,7 +150,7 @@ export class Journal {
     if (first === undefined) return [];
     if (first.sequence !== this.#sequence) return [first, ...rest];
     this.#last ??= first;
-    return isDeepStrictEqual(first, this.#last) ? rest : [];
+    return isSame(first, this.#last) ? rest : [];
   }
 
   async #rows(changes: readonly ChangeRow[]): Promise<JournalChange[]> {
@@ -182,11 +188,12 @@ export class Journal {
     return { bytes, first, last };
   }
 
-  /** A database that failed over may have lost its last commits, whose numbers are given out again. */
+  /** A database that failed over may have lost its last commits, whose numbers are given out again. Throws Fatal where it lost more. */
   async #noticeStepBack(): Promise<void> {
     const last = await this.#parts.metadata.lastSequence();
-    const same = last >= this.#sequence && !(await this.#isReplaced());
+    const same = last >= this.#sequence && !(await isReplaced(this.#parts.metadata, this.#last));
     if (same || this.#checkpointing !== undefined) return;
+    await refuseLongStepBack(this.#parts);
     this.#parts.log.warn(
       { journal: this.#sequence, metadata: last },
       'the metadata went back; a new checkpoint is taken',
@@ -197,14 +204,6 @@ export class Journal {
     this.#objects = [];
     this.#bytes = 0;
     this.#owe(0);
-  }
-
-  /** Whether the last change that was written is not what the metadata tells of that number. */
-  async #isReplaced(): Promise<boolean> {
-    const last = this.#last;
-    if (last === undefined) return false;
-    const [now] = await this.#parts.metadata.changes(last.sequence - 1, 1);
-    return now?.sequence === last.sequence && !isDeepStrictEqual(now, last);
   }
 
   #owe(milliseconds: number): void {
@@ -237,7 +236,7 @@ export class Journal {
     this.#checkpointSize = size;
     this.#objects = this.#objects.filter(({ last }) => last > sequence);
     this.#bytes = costOf(this.#objects);
-    await removeCovered(records, { epoch, sequence });
+    await removeCovered(records, { epoch, sequence, now: this.#parts.now() });
     log.info({ sequence, size }, 'checkpoint of the metadata taken');
   }
 }

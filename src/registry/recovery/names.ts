@@ -11,6 +11,8 @@ export interface JournalObject {
   readonly first: number;
   readonly last: number;
   readonly size: number;
+  /** Milliseconds since the epoch, where it was listed. */
+  readonly modifiedAt?: number;
 }
 
 /** Everything up to a change: a checkpoint in the journal's place, or a snapshot in the second place. */
@@ -21,6 +23,8 @@ export interface Base {
   readonly size: number;
   /** Milliseconds since the epoch, where the name tells. */
   readonly takenAt?: number;
+  /** Milliseconds since the epoch, where it was listed. */
+  readonly modifiedAt?: number;
 }
 
 export interface JournalContent {
@@ -60,11 +64,12 @@ function digits(value: number, count: number): string {
 export async function surveyJournal(records: Pick<RecordStore, 'list'>): Promise<JournalContent> {
   const objects: JournalObject[] = [];
   const checkpoints: Base[] = [];
-  for await (const { name, size } of records.list('')) {
+  for await (const { name, size, modifiedAt } of records.list('')) {
     const object = OBJECT.exec(name);
-    if (object) objects.push({ name, epoch: at(object, 1), first: at(object, 2), last: at(object, 3), size });
+    if (object)
+      objects.push({ name, epoch: at(object, 1), first: at(object, 2), last: at(object, 3), size, modifiedAt });
     const checkpoint = CHECKPOINT.exec(name);
-    if (checkpoint) checkpoints.push({ name, epoch: at(checkpoint, 1), sequence: at(checkpoint, 2), size });
+    if (checkpoint) checkpoints.push({ name, epoch: at(checkpoint, 1), sequence: at(checkpoint, 2), size, modifiedAt });
   }
   return { objects, checkpoints };
 }

@@ -9,7 +9,7 @@ import type { RecordStore } from '../storage/records.ts';
 import { type BackupPlan, BackupWorker } from './backup-worker.ts';
 import { JournalWorker } from './journal-worker.ts';
 import { Lease } from './lease.ts';
-import { refuseLostHistory } from './lost-history.ts';
+import { refuseLongStepBack, refuseLostHistory } from './lost-history.ts';
 import { recoveryMetrics } from './metrics.ts';
 import { lastOf, newestEpoch, surveyJournal } from './names.ts';
 
@@ -27,7 +27,7 @@ export interface RecoveryParts {
   /** Where snapshots go, as it is set now. */
   plan(): Promise<BackupPlan | undefined>;
   readonly register: MetricsRegistry;
-  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** Of work that takes much memory. */
   readonly turns?: Turns;
   now(): number;
@@ -38,6 +38,10 @@ export interface RunningRecovery {
   journaledUpTo(): Promise<number>;
   /** The newest snapshot that is whole. */
   lastBackup(): Promise<SnapshotRow | undefined>;
+  /** Why this process is not fit to serve: it noticed that the metadata lost what the journal knows. */
+  fault(): string | undefined;
+  /** Before bytes are removed. @throws Fatal where the metadata lost what the journal knows, whichever replica writes it */
+  requireWhole(): Promise<void>;
   /** Writes the last changes to the journal, and closes what it was given. Before the metadata is closed. */
   stop(): Promise<void>;
 }
@@ -60,12 +64,18 @@ export async function startRecovery(parts: RecoveryParts): Promise<RunningRecove
     lagSeconds: () => journal.lagSeconds(),
     lastBackup: async () => (await lastBackup())?.takenAt,
   });
-  const backups = new BackupWorker({ plan, metadata, worker, log, now, onFailure, epoch: () => journal.epoch });
+  // What would be kept now is not what is to be kept, and would push out what is.
+  const epoch = () => (journal.fault === undefined ? journal.epoch : 0);
+  const backups = new BackupWorker({ plan, metadata, worker, log, now, onFailure, epoch });
   journal.start();
   backups.start();
   return {
     journaledUpTo: async () => (journal.epoch > 0 ? journal.sequence : lastInNewestEpoch(records)),
     lastBackup,
+    fault: () => journal.fault,
+    async requireWhole() {
+      if (mayStepBack) await refuseLongStepBack({ metadata, records });
+    },
     async stop() {
       await backups.stop();
       await journal.stop();

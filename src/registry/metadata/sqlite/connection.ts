@@ -10,9 +10,11 @@ const CACHE_KIB = 1024;
 export class Connection {
   readonly db: DatabaseSync;
   #statements = new Map<string, StatementSync>();
+  #free: (() => void) | undefined;
 
   constructor(db: DatabaseSync) {
     this.db = db;
+    db.function('taken', () => this.#taken());
   }
 
   get<T>(sql: string, ...values: SQLInputValue[]): T | undefined {
@@ -27,6 +29,30 @@ export class Connection {
   run(sql: string, ...values: SQLInputValue[]): { changes: number; id: number } {
     const { changes, lastInsertRowid } = this.#prepared(sql).run(...values);
     return { changes: Number(changes), id: Number(lastInsertRowid) };
+  }
+
+  /**
+   * Runs a statement with values of megabytes, which has `WHERE taken()` in it: there SQLite has its copy of the values and
+   * makes the record next, so that `free` may free them. The second run does nothing but let go of the copy, which a statement
+   * holds until it is given other values.
+   */
+  runLarge(sql: string, free: () => void, ...values: SQLInputValue[]): void {
+    const statement = this.#prepared(sql);
+    this.#free = free;
+    try {
+      statement.run(...values);
+    } finally {
+      this.#free = undefined;
+      statement.run(...values.map(() => null));
+    }
+  }
+
+  /** Whether there is a row to write. */
+  #taken(): number {
+    const free = this.#free;
+    this.#free = undefined;
+    free?.();
+    return free === undefined ? 0 : 1;
   }
 
   close(): void {

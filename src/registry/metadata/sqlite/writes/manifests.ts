@@ -1,4 +1,5 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { giveBack } from '../../../../platform/give-back.ts';
 import type { Actor, NewEdge, NewManifest, PutManifestResult } from '../../store.ts';
 import type { Connection } from '../connection.ts';
 import { visible } from './blobs.ts';
@@ -67,10 +68,22 @@ function insert(connection: Connection, repository: number, manifest: NewManifes
     by.name,
     by.origin ?? null,
   );
-  connection.run('INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (?, ?)', id, manifest.bytes);
+  insertBytes(connection, id, manifest);
   connect(connection, { id, repository }, manifest.edges);
   recordPut(connection, manifest);
   return id;
+}
+
+/** Bytes; of smaller ones the memory is not worth a statement of its own. */
+const LARGE = 64 * 1024;
+
+function insertBytes(connection: Connection, id: number, { bytes, ownsBytes }: NewManifest): void {
+  const sql = 'INSERT INTO manifest_bytes (manifest_id, bytes)';
+  const free = () => {
+    if (ownsBytes === true) giveBack(bytes);
+  };
+  if (bytes.byteLength > LARGE) connection.runLarge(`${sql} SELECT ?, ? WHERE taken()`, free, id, bytes);
+  else connection.run(`${sql} VALUES (?, ?)`, id, bytes);
 }
 
 function recordPut(connection: Connection, { repository, digest, by }: NewManifest): void {

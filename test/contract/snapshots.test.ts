@@ -9,6 +9,7 @@ import { prepareRestore } from '../../src/registry/recovery/restore/restore.ts';
 import { takeSnapshot, tidySnapshots } from '../../src/registry/recovery/snapshots.ts';
 import { type House, imageOf, openHouse, type Step, write } from './recovery-history.ts';
 
+const log = { warn: () => undefined };
 const HOUR = 3_600_000;
 const image = { repository: 'm/a', layer: 0, note: 0 };
 
@@ -57,7 +58,7 @@ test('reclaim keeps what a kept snapshot names, and takes it when the snapshot i
     const [snapshot] = await metadata.snapshots();
     await target.remove(snapshot?.name ?? '');
     // As after a crash between object and row.
-    await tidySnapshots({ metadata, target }, 5);
+    await tidySnapshots({ metadata, target, log }, 5);
     assert.deepEqual(await metadata.snapshots(), []);
     assert.equal(await reclaim(house, now), 1);
   });
@@ -75,12 +76,39 @@ test('only the newest stay, and one that is found without a row is taken in', as
     for (let n = 0; n < 4; n++) await takeSnapshot({ metadata, target }, 1);
     const all = (await surveySnapshots(target)).map(({ name }) => name);
     await metadata.dropSnapshot(all[3] ?? '');
-    await tidySnapshots({ metadata, target }, 2);
+    await tidySnapshots({ metadata, target, log }, 2);
     const names = async () => (await metadata.snapshots()).map(({ name }) => name);
     assert.deepEqual(
       [await names(), (await surveySnapshots(target)).map(({ name }) => name)],
       [all.slice(2), all.slice(2)],
     );
+  });
+});
+
+test('a second place that is not mounted drops no snapshot, and one whose missing ones are few does', async () => {
+  await withImage(async (house, now) => {
+    const { metadata, target } = house;
+    await takeSnapshot({ metadata, target }, 1);
+    await takeSnapshot({ metadata, target }, 1);
+    await metadata.deleteManifest('m/a', imageOf(0, 0).digest, { name: 'x', now: now + 1000 });
+    await takeSnapshot({ metadata, target }, 1);
+    const [first, second, last] = await metadata.snapshots();
+    assert.ok(first && second && last);
+    const warned: string[] = [];
+    const warning = { warn: (_: object, message: string) => warned.push(message) };
+    const only = (...names: string[]): BackupPlan['target'] =>
+      Object.assign(Object.create(target), {
+        async *list(prefix: string) {
+          for await (const one of target.list(prefix)) if (names.includes(one.name)) yield one;
+        },
+      });
+    await tidySnapshots({ metadata, target: only(last.name), log: warning }, 1);
+    assert.equal((await metadata.snapshots()).length, 3);
+    assert.equal(warned.length, 1);
+    assert.equal(await reclaim(house, now), 0);
+    await tidySnapshots({ metadata, target: only(second.name, last.name), log: warning }, 5);
+    assert.deepEqual(await metadata.snapshots(), [second, last]);
+    assert.equal(warned.length, 1);
   });
 });
 

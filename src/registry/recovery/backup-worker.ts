@@ -94,7 +94,7 @@ export class BackupWorker {
     }, LEASE / 3).unref();
     try {
       const { name, size } = await takeSnapshot({ metadata, target }, this.#parts.epoch());
-      await tidySnapshots({ metadata, target }, keep);
+      await tidySnapshots({ metadata, target, log }, keep);
       log.info({ snapshot: name, size }, 'snapshot of the metadata taken');
       await metadata.finishJob({ id, worker, again: { runAt: next(now()), payload: '{}' } });
     } catch (error) {

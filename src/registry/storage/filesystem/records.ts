@@ -10,10 +10,15 @@ import { isMissing, syncFolder } from './layout.ts';
 /** Parts begin with a letter or digit: there is no `..`, and a temporary file is never one of ours. */
 const NAME = /^[a-z0-9][a-z0-9.-]*(?:\/[a-z0-9][a-z0-9.-]*)*$/;
 
+/** A temporary file that nothing was written to for so long was left behind by a crash, milliseconds. */
+const STALE = 3_600_000;
+const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
+
 /** Records as files of a folder, which is made with the first one. What `put` returned from survives a power cut. */
 export class FolderRecords implements RecordStore {
   #folder: string;
   #made = new Set<string>();
+  #tidied: Promise<void> | undefined;
 
   constructor(folder: string) {
     this.#folder = resolve(folder);
@@ -21,6 +26,9 @@ export class FolderRecords implements RecordStore {
 
   async put(name: string, bytes: Uint8Array | Readable): Promise<void> {
     const path = this.#path(name);
+    // Not before the first write: a command that only reads changes nothing.
+    this.#tidied ??= this.#tidy();
+    await this.#tidied;
     const temporary = join(dirname(path), `.${randomBytes(8).toString('hex')}.tmp`);
     try {
       await this.#ensure(dirname(path));
@@ -65,6 +73,17 @@ export class FolderRecords implements RecordStore {
   }
 
   async close(): Promise<void> {}
+
+  /** Removes what writes left behind that were cut off. Never rejects: writing does not depend on it. */
+  async #tidy(): Promise<void> {
+    const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const { parentPath, name } of entries.filter((entry) => entry.isFile() && TEMPORARY.test(entry.name))) {
+      const path = join(parentPath, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found !== undefined && found.mtimeMs < Date.now() - STALE)
+        await rm(path, { force: true }).catch(() => undefined);
+    }
+  }
 
   /** Throws RangeError where `name` is not one that a record may have: it becomes part of a path. */
   #path(name: string): string {

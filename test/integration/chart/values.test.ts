@@ -4,6 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { chartDefinitions, currentDefinitions } from '../../../build/chart.ts';
+import { createMetrics } from '../../../src/platform/metrics.ts';
+import { createJobMetrics } from '../../../src/registry/jobs/metrics.ts';
+import { recoveryMetrics } from '../../../src/registry/recovery/metrics.ts';
 import { CHART, helm, objects, type Rendered, rendered } from './helm.ts';
 
 const manifest = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -72,6 +75,7 @@ describe('values that make no sense are refused with their name', () => {
     [{ 'crds.kept': true }, /kept/],
     [{ 'metrics.serviceMonitor.enable': true }, /enable/],
     [{ 'networkPolicy.egress.apiServerPorts': [0] }, /apiServerPorts/],
+    [{ 'metrics.prometheusRule.reclaimLateSeconds': '1d' }, /reclaimLateSeconds/],
     [{ 'log.level': 'loud' }, /level/],
   ];
   for (const [values, message] of refused) {
@@ -128,6 +132,27 @@ describe('the operator', () => {
 
   test('can be left without anything that needs the Prometheus operator, and is by default', async () => {
     assert.doesNotMatch(await rendered(), /monitoring\.coreos\.com\/v1/);
+  });
+
+  test('has alerts, all of which ask for metrics that exist', async () => {
+    const rule = await one('PrometheusRule', { 'metrics.prometheusRule.enabled': true });
+    const groups = rule.spec.groups as { rules: { alert: string; expr: string; annotations: object }[] }[];
+    const rules = groups.flatMap((group) => group.rules);
+    const asked = rules.flatMap(({ expr }) => expr.match(/ne_registry_\w+/g) ?? []);
+    assert.deepEqual(asked.toSorted(), [
+      'ne_registry_backup_failures_total',
+      'ne_registry_job_last_success_timestamp_seconds',
+      'ne_registry_job_runs_total',
+      'ne_registry_journal_lag_seconds',
+      'ne_registry_quarantined_blobs',
+    ]);
+    const register = createMetrics();
+    createJobMetrics(register, async () => 0);
+    recoveryMetrics(register, { lagSeconds: () => 0, lastBackup: async () => undefined });
+    const exposed = await register.metrics();
+    for (const name of asked) assert.match(exposed, new RegExp(`^# TYPE ${name} `, 'm'));
+    const late = { 'metrics.prometheusRule.enabled': true, 'metrics.prometheusRule.reclaimLateSeconds': 1_209_600 };
+    assert.match(await rendered(late), /kind="reclaim"\}\) > 1209600$/m);
   });
 
   test('has a dashboard that is JSON', async () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, client, digestOf, indexType } from './client.ts';
@@ -37,20 +38,56 @@ interface Answer {
   readonly body: Buffer;
 }
 
-/** Sends pieces of text one after the other over one connection, ends it, and reads all that comes back. */
-async function exchange(...pieces: readonly string[]): Promise<Buffer> {
+/** Sends pieces of text over one connection, each when what was asked before is answered, ends it, and gives all that came back. */
+const exchange = (...pieces: readonly string[]) => converse(pieces, true);
+/** The same, but each piece follows as soon as the registry has read the one before. */
+const exchangeInHaste = (...pieces: readonly string[]) => converse(pieces, false);
+
+async function converse(pieces: readonly string[], patient: boolean): Promise<Buffer> {
   const socket = connect(Number(server.host.split(':')[1]), '127.0.0.1');
   socket.setNoDelay();
   await once(socket, 'connect');
-  const received: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => received.push(chunk));
-  for (const piece of pieces) {
-    socket.write(piece);
-    await sleep(60);
+  let received = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk]);
+  });
+  for (const [at, piece] of pieces.entries()) {
+    await new Promise((resolve) => socket.write(piece, resolve));
+    await soon('a piece is read', () => socket.closed || isRead(socket));
+    const said = pieces.slice(0, at + 1).join('');
+    const asked = said.split('\r\n\r\n').length - 1;
+    if (patient || at === pieces.length - 1)
+      await soon('it is answered', () => socket.closed || wholeAnswers(received, said.startsWith('HEAD')) >= asked);
   }
   socket.end();
-  await once(socket, 'close');
-  return Buffer.concat(received);
+  if (!socket.closed) await once(socket, 'close');
+  return received;
+}
+
+async function soon(what: string, holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 30_000; !holds(); await sleep(2))
+    if (performance.now() > end) throw new Error(`in half a minute it was not so that ${what}`);
+}
+
+/** Whether the kernel holds nothing any more of what was sent: what is sent next comes in a read of its own. */
+function isRead({ localPort, remotePort }: Socket): boolean {
+  const hex = (port = 0) => port.toString(16).toUpperCase().padStart(4, '0');
+  const [own, other] = [`0100007F:${hex(localPort)}`, `0100007F:${hex(remotePort)}`];
+  const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  const queues = (from: string, to: string) =>
+    lines.find((line) => line.includes(` ${from} ${to} `))?.match(/ ([0-9A-F]{8}):([0-9A-F]{8}) /);
+  return queues(own, other)?.[1] === '00000000' && queues(other, own)?.[2] === '00000000';
+}
+
+function wholeAnswers(bytes: Buffer, heads: boolean): number {
+  let [count, rest] = [0, bytes];
+  for (; ; count++) {
+    const end = rest.indexOf('\r\n\r\n');
+    const fields = rest.subarray(0, Math.max(end, 0)).toString('latin1');
+    const length = heads ? 0 : Number(/^content-length: (\d+)/im.exec(fields)?.[1] ?? 0);
+    if (end < 0 || rest.length < end + 4 + length) return count;
+    rest = rest.subarray(end + 4 + length);
+  }
 }
 
 function answersIn(bytes: Buffer, heads = false): Answer[] {
@@ -117,7 +154,7 @@ describe('a connection', () => {
     const together = await exchange(pulls.join('') + large + pulls.join(''));
     assert.deepEqual(digestsIn(together), [...digests, digestOf(blobs.large), ...digests]);
     // While the large one is on its way already.
-    const after = await exchange(large, pulls.join(''));
+    const after = await exchangeInHaste(large, pulls.join(''));
     assert.deepEqual(digestsIn(after), [digestOf(blobs.large), ...digests]);
   });
 

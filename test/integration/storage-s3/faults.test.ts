@@ -1,7 +1,9 @@
 /** A bucket that fails: clear errors, no partial state, and going on as soon as it works again. */
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -54,6 +56,16 @@ function breakOperation(operation: string, fault: BucketFault, times = Number.PO
     left -= 1;
     return fault;
   });
+}
+
+/** An address that somebody had a moment ago. */
+async function nobody(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
 }
 
 async function failure(work: Promise<unknown>): Promise<StoreError> {
@@ -259,7 +271,7 @@ describe('what keeps a bucket from being used is said', () => {
   });
 
   it('when nobody is there', async () => {
-    assert.match(await refusal({ endpoint: 'http://127.0.0.1:9' }), /cannot be reached/);
+    assert.match(await refusal({ endpoint: await nobody() }), /cannot be reached/);
   });
 
   it('and credentials that are replaced count without a restart', async () => {

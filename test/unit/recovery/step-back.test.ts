@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Fatal } from '../../../src/platform/fatal.ts';
 import { startWorkers } from '../../../src/registry/jobs/workers.ts';
 import type { ChangeRow } from '../../../src/registry/metadata/store.ts';
+import { removeCovered } from '../../../src/registry/recovery/base.ts';
 import { Journal, type JournalSource } from '../../../src/registry/recovery/journal.ts';
 import { JournalWorker } from '../../../src/registry/recovery/journal-worker.ts';
 import { refuseLostHistory } from '../../../src/registry/recovery/lost-history.ts';
@@ -107,6 +108,7 @@ test('a failover goes on in a new epoch, and the earlier one stays for a week', 
     await house.history(8, 1000);
     const before = names(house);
     house.back(6, more);
+    house.records.time += DAY;
     await house.start();
     const journal = await Journal.open(house.parts);
     assert.equal(journal.epoch, 2, `${more} more`);
@@ -126,6 +128,21 @@ test('a failover goes on in a new epoch, and the earlier one stays for a week', 
     assert.ok(!names(house).some((name) => name.startsWith('000001/')), names(house).join());
     assert.ok(names(house).includes(checkpoint) === false);
   }
+});
+
+test('a checkpoint leaves what was written in the last minutes, which tells how much a database lost', async () => {
+  const house = new House();
+  await house.history(8, 2 * MINUTE);
+  const before = names(house);
+  await house.records.put('000001/checkpoint-0000000000000008', Buffer.alloc(1));
+  await removeCovered(house.records, { epoch: 1, sequence: 8, now: house.records.time });
+  assert.deepEqual(names(house), [...before.slice(-3), '000001/checkpoint-0000000000000008']);
+  const journal = await Journal.open(house.parts);
+  assert.deepEqual([journal.epoch, journal.sequence], [1, 8]);
+  house.back(7);
+  await house.start();
+  house.back(3);
+  await assert.rejects(house.start(), isLost);
 });
 
 test('changes that are in a checkpoint alone were lost before the failover', async () => {

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import type { MigrateResult } from '../../../src/registry/recovery/migrate/migrate.ts';
 import type { RestoreReport } from '../../../src/registry/recovery/restore/report.ts';
 import { type Bucket, startBucket } from '../../programs/bucket.ts';
 import { type PostgresServer, startPostgres } from '../../programs/postgres.ts';
 import { digestOf } from '../registry/client.ts';
-import { admin, createSite, type Running, type Site, serve, writeConfig } from './registry.ts';
+import { admin, createSite, journaled, type Running, type Site, serve, writeConfig } from './registry.ts';
 
 let bucket: Bucket;
 let postgres: PostgresServer;
@@ -78,7 +77,7 @@ test('a registry moves to PostgreSQL and a bucket, survives there, and moves bac
   registry = await serve({ config: cluster, authorization: site.authorization });
   await assertAll(registry, images);
   images.set('later', await registry.pushImage('a/b', 'later'));
-  await sleep(5000);
+  await journaled(registry, { config: cluster });
   await registry.kill();
 
   // The database is lost: a new, empty one takes its place.

@@ -1,14 +1,20 @@
 /** Registries that are run from a configuration file, killed, and worked on with the admin commands. */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
+import { parseDocument } from '../../../src/registry/config.ts';
+import { openJournalRecords } from '../../../src/registry/records.ts';
+import { lastOf, newestEpoch, surveyJournal } from '../../../src/registry/recovery/names.ts';
+import { openMetadata } from '../../../src/registry/stores.ts';
 import { type Client, client } from '../registry/client.ts';
 import { listening, run } from '../registry/server.ts';
+import { until } from '../registry/space/until.ts';
 
 const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
 
@@ -68,6 +74,34 @@ export async function serve({ config, authorization }: Pick<Site, 'config' | 'au
     kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
   };
+}
+
+/**
+ * Waits until every change that was committed before is in the journal. The metric alone does not tell: for up to a second after
+ * a change the registry has not looked, and knows of no lag.
+ * @param epoch of the journal: another one begins with each restore, whose changes are numbered anew
+ */
+export async function journaled(registry: Running, { config }: Pick<Site, 'config'>, epoch = 1): Promise<void> {
+  const document = await parseDocument(readFileSync(config, 'utf8'), config);
+  const metadata = await openMetadata(document, { mode: 'read', onDeath: assert.fail });
+  const records = await openJournalRecords(document);
+  try {
+    const committed = await metadata.lastSequence();
+    await until(
+      'the journal has every change',
+      async () => {
+        const content = await surveyJournal(records);
+        const newest = newestEpoch(content);
+        return newest >= epoch && lastOf(content, newest) >= committed;
+      },
+      30,
+    );
+  } finally {
+    await records.close();
+    await metadata.close();
+  }
+  const metrics = async () => (await registry.request('GET', '/metrics')).body.toString();
+  await until('there is no lag', async () => /^ne_registry_journal_lag_seconds 0$/m.test(await metrics()));
 }
 
 /** Runs `ne-registry admin …`; what it says as JSON where it was asked to. */

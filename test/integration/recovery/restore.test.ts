@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import type { RestoreReport } from '../../../src/registry/recovery/restore/report.ts';
 import { digestOf } from '../registry/client.ts';
-import { admin, createSite, type Running, type Site, serve } from './registry.ts';
+import { admin, createSite, journaled, type Running, type Site, serve } from './registry.ts';
 
 const sites: Site[] = [];
 after(() => {
@@ -67,6 +67,7 @@ test('a lost database comes back from the journal alone, again and again', { tim
   const place = await site();
   let registry = await serve(place);
   const expected = await work(registry);
+  // The promise itself.
   await sleep(5000);
   await registry.kill();
   loseDatabase(place);
@@ -78,7 +79,7 @@ test('a lost database comes back from the journal alone, again and again', { tim
   registry = await serve(place);
   await assertAll(registry, expected);
   expected.tags.set('later/app:1', await registry.pushImage('later/app', '1'));
-  await sleep(2500);
+  await journaled(registry, place, 2);
   await registry.kill();
   loseDatabase(place);
   assert.match((await restored(place)).base?.name ?? '', /^000002\/checkpoint-/);
@@ -100,7 +101,7 @@ test('and from the newest snapshot in the second place with the journal after it
   assert.equal(made.code, 0, made.stderr);
   const { snapshot, sequence } = JSON.parse(made.stdout) as { snapshot: string; sequence: number };
   expected.tags.set('later/app:1', await registry.pushImage('later/app', '1'));
-  await sleep(5000);
+  await journaled(registry, place);
   await registry.kill();
   loseDatabase(place);
   const report = await restored(place);
@@ -128,7 +129,7 @@ test('what cannot be brought back is told exactly', { timeout: 60_000 }, async (
   const registry = await serve(place);
   const image = await registry.pushImage('a/b', 'whole');
   const broken = await registry.pushImage('a/b', 'broken');
-  await sleep(2500);
+  await journaled(registry, place);
   await registry.kill();
   loseDatabase(place);
   const [file] = globSync(`blobs/sha256/*/${broken.layer.slice(7)}.*`, { cwd: place.data });

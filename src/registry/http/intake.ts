@@ -9,6 +9,8 @@ const patience = { silence: 5_000, whole: 30_000 };
 
 /** A body above this leaves strings of its size behind when it was parsed: they are collected at once, for some 10 ms. */
 export const heavy = 1024 * 1024;
+/** How long a large body lets what is in memory already go first, milliseconds. */
+const politeness = 1000;
 
 export interface Arrival {
   readonly request: IncomingMessage;
@@ -49,11 +51,15 @@ export class Intake {
   async with<T>({ request, from, limit }: Arrival, use: (body: Buffer) => Promise<T>): Promise<T> {
     const announced = request.headers['content-length'];
     if (Number(announced ?? 0) > limit) throw tooLarge(limit);
+    // What is in memory now goes first.
+    if (Number(announced ?? 0) > heavy) await this.#turns.free(politeness);
     const body = new Body(announced === undefined ? undefined : Number(announced));
     let counted = 0;
+    let gone: (() => void) | undefined;
     try {
       for await (const chunk of arriving(request, patience)) {
         counted += chunk.length;
+        if (counted > heavy) gone ??= this.#turns.arrive();
         this.#hold(from, chunk.length);
         if (body.length + chunk.length > limit) throw tooLarge(limit);
         if (!this.#within(from, limit)) throw busy();
@@ -64,6 +70,7 @@ export class Intake {
       this.#hold(from, -counted);
       body.giveBack();
       this.settle(counted);
+      gone?.();
     }
   }
 

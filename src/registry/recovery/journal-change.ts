@@ -3,16 +3,22 @@ import { isIndex } from '../../domain/oci/media-types.ts';
 import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { JournalChange, NamedBlob } from './rows.ts';
 
+/** A manifest larger than this is not left to the garbage collector, bytes. */
+export const HEAVY = 1024 * 1024;
+
 /**
  * A change with all that is needed to make it again: of a manifest its bytes, and which of its blobs the repository saw. A
  * manifest that is gone already is told of by a later change.
  */
 export async function journalChange(
-  metadata: Pick<MetadataStore, 'manifestBytes' | 'blob'>,
+  metadata: Pick<MetadataStore, 'manifest' | 'manifestBytes' | 'blob'>,
   change: ChangeRow,
 ): Promise<JournalChange> {
   const { kind, repository, digest } = change;
   if (kind !== 'manifest-put' || digest === undefined) return { row: 'change', ...change };
+  const row = await metadata.manifest(repository, { digest });
+  // What others left behind would add to it.
+  if (row !== undefined && row.size > HEAVY) globalThis.gc?.();
   const found = await metadata.manifestBytes(repository, { digest });
   if (found === undefined) return { row: 'change', ...change };
   const { mediaType, bytes } = found;

@@ -7,14 +7,14 @@ import type { Recovery } from '../metadata/recovery.ts';
 import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
 import { removeCovered, writeBase } from './base.ts';
-import { journalChange } from './journal-change.ts';
+import { HEAVY, journalChange } from './journal-change.ts';
 import { refuseLongStepBack } from './lost-history.ts';
 import { checkpointName, type JournalObject, lastOf, newestEpoch, objectName, surveyJournal } from './names.ts';
 import { writePortable } from './portable.ts';
 import type { JournalChange } from './rows.ts';
 import { isReplaced, isSame, lastChangeOf } from './step-back.ts';
 
-export type JournalSource = Pick<MetadataStore, 'changes' | 'manifestBytes' | 'blob'> &
+export type JournalSource = Pick<MetadataStore, 'changes' | 'manifest' | 'manifestBytes' | 'blob'> &
   Pick<Recovery, 'export' | 'lastSequence'>;
 
 export interface JournalParts {
@@ -31,8 +31,8 @@ export interface JournalParts {
 
 /** What one object may hold; memory is bounded by it. */
 const most = { changes: 500, bytes: 2 * 1024 * 1024 };
-/** A manifest larger than this is not left to the garbage collector, bytes. */
-const HEAVY = 1024 * 1024;
+/** How long large manifests that arrive are let go first, milliseconds: the journal has five seconds for all. */
+const PATIENCE = 1000;
 /** The journal may also grow to the size of its checkpoint where that is larger. */
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 /** After a checkpoint failed, milliseconds. */
@@ -168,7 +168,7 @@ export class Journal {
 
   async #write(changes: readonly ChangeRow[]): Promise<void> {
     // Others wait for their turn in memory, never for the record store.
-    const { bytes, first, last } = await this.#turns.run(() => this.#pack(changes));
+    const { bytes, first, last } = await this.#turns.runLater(() => this.#pack(changes), PATIENCE);
     const name = objectName(this.#epoch, first, last);
     await this.#parts.records.put(name, bytes);
     const object = { name, epoch: this.#epoch, first, last, size: bytes.byteLength };

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import { parseDocument } from '../../../src/registry/config.ts';
@@ -52,7 +53,10 @@ export async function createSite(
   return { folder, data, target, config, authorization, discard };
 }
 
-export function writeConfig(file: string, document: Pick<RegistryBootstrapInput, 'storage'> & object): void {
+export function writeConfig(
+  file: string,
+  document: Partial<RegistryBootstrapInput> & Pick<RegistryBootstrapInput, 'storage'>,
+): void {
   const head = { apiVersion: 'bootstrap.ne-registry.io/v1alpha1', kind: 'RegistryBootstrap' };
   writeFileSync(file, stringify({ ...head, listen: { api: '127.0.0.1:0' }, ...document }));
 }
@@ -86,6 +90,8 @@ export async function journaled(registry: Running, { config }: Pick<Site, 'confi
   const metadata = await openMetadata(document, { mode: 'read', onDeath: assert.fail });
   const records = await openJournalRecords(document);
   try {
+    // PostgreSQL numbers a change when somebody follows, which the journal does every second.
+    await sleep(2000);
     const committed = await metadata.lastSequence();
     await until(
       'the journal has every change',

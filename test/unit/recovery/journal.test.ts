@@ -39,6 +39,7 @@ function journalOf(feed: ChangeRow[], records: Records): Promise<Journal> {
   return Journal.open({
     metadata: {
       changes: (after, limit) => feed.filter(({ sequence }) => sequence > after).slice(0, limit),
+      manifest: () => undefined,
       manifestBytes: () => undefined,
       blob: () => undefined,
       lastSequence,

@@ -41,6 +41,7 @@ class House {
   readonly feed: ChangeRow[] = [];
   readonly metadata: JournalSource = {
     changes: (after, limit) => this.feed.filter(({ sequence }) => sequence > after).slice(0, limit),
+    manifest: () => undefined,
     manifestBytes: () => undefined,
     blob: () => undefined,
     lastSequence: () => this.feed.at(-1)?.sequence ?? 0,

@@ -178,12 +178,12 @@ function notRunning(pod: Pod, seen: Observation): Standing | undefined {
       `image ${seen.image} cannot be pulled: ${why}; correct spec.image, or make the image reachable for the nodes`,
     );
   }
-  return crashed(pod) ?? unmounted(pod, seen);
+  return crashed(pod, seen) ?? unmounted(pod, seen);
 }
 
-function crashed(pod: Pod): Standing | undefined {
+function crashed(pod: Pod, seen: Observation): Standing | undefined {
   const container = containerOf(pod);
-  const { waiting, terminated } = container?.state ?? {};
+  const { waiting } = container?.state ?? {};
   if (pod.status?.phase === 'Failed' && container === undefined) {
     return failing(
       'PodFailing',
@@ -196,15 +196,21 @@ function crashed(pod: Pod): Standing | undefined {
       `the registry's container cannot be created: ${clip(waiting.message ?? waiting.reason)}`,
     );
   }
-  const ended = terminated ?? (container?.ready === true ? undefined : container?.lastState?.terminated);
-  if (ended === undefined) return undefined;
+  const ended = howItEnded(container, seen);
+  return ended && failing('PodFailing', describeEnd(ended));
+}
+
+/** One that is up again and says why it takes no requests is past how it ended. */
+function howItEnded(container: ReturnType<typeof containerOf>, { said }: Observation): ContainerState['terminated'] {
+  const up = container?.ready === true || (said !== undefined && container?.started === true);
+  return container?.state?.terminated ?? (up ? undefined : container?.lastState?.terminated);
+}
+
+function describeEnd(ended: NonNullable<ContainerState['terminated']>): string {
   const { exitCode = 0, reason } = ended;
   const last = ended.message === undefined || ended.message.trim() === '' ? '' : `: ${clip(ended.message)}`;
   const memory = reason === 'OOMKilled' ? '; it ran out of memory: raise spec.resources.limits.memory' : '';
-  return failing(
-    'PodFailing',
-    `the registry's pod ended with exit code ${exitCode} (${reason ?? 'Error'})${memory}${last}`,
-  );
+  return `the registry's pod ended with exit code ${exitCode} (${reason ?? 'Error'})${memory}${last}`;
 }
 
 function unmounted(pod: Pod, seen: Observation): Standing | undefined {

@@ -237,6 +237,15 @@ describe('of several replicas', () => {
     assert.match(standing?.message ?? '', /ECONNREFUSED 10\.0\.0\.7:5432/);
   });
 
+  test('how one of them ended before does not hide what they say now', () => {
+    const lastState = { terminated: { exitCode: 137, reason: 'Error' } };
+    const killedOnce = pod({ name: 'a', started: true, state: running, lastState });
+    const said = 'the metadata cannot be read';
+    const parts = { ...seen, workload: ready(0), confirmed: true, pods: [killedOnce] };
+    assert.equal(judgeWorkload({ ...parts, said }).standing?.reason, 'NotServing');
+    assert.equal(judgeWorkload(parts).standing?.reason, 'PodFailing', 'one that says nothing may be crashing again');
+  });
+
   test('a roll-out counts the new ones, and what is wrong with a new one is what is told', () => {
     const rolling = { ...deployment, status: { ...status, replicas: 4, updatedReplicas: 1 } };
     const old = ['a', 'b', 'c'].map((name) => up(name, { revision: '1' }));

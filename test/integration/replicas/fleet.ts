@@ -6,23 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bucket, startBucket } from '../../programs/bucket.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
-import { listening, run } from '../registry/server.ts';
+import { listening, run, type Server } from '../registry/server.ts';
 
 const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
 
 /** One `ne-registry serve` among several that share a database and a bucket. */
-export interface Replica {
-  readonly url: string;
-  readonly authorization: string;
-  readonly pid: number;
-  readonly log: readonly string[];
-  /** Resident memory, bytes. */
-  rss(): number;
-  /** SIGTERM, and the exit code. */
-  stop(): Promise<number | null>;
-  /** SIGKILL. */
-  kill(): Promise<void>;
-}
+export type Replica = Pick<Server, 'url' | 'authorization' | 'pid' | 'log' | 'rss' | 'stop' | 'kill'>;
 
 /** A database, a bucket, and what every replica is configured with. */
 export interface Fleet {

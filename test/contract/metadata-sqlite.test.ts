@@ -6,6 +6,7 @@ import { metadataJobContract } from './metadata-jobs.contract.ts';
 import { metadataListContract } from './metadata-lists.contract.ts';
 import { metadataModelContract } from './metadata-model.contract.ts';
 import { metadataReclaimContract } from './metadata-reclaim.contract.ts';
+import { metadataRuleContract } from './metadata-rules.contract.ts';
 
 function open(mode: 'serve' | 'offline'): () => Promise<MetadataFixture> {
   return async () => {
@@ -23,6 +24,7 @@ metadataBlobContract('SQLite', open('serve'));
 metadataListContract('SQLite', open('serve'));
 metadataReclaimContract('SQLite', open('serve'));
 metadataJobContract('SQLite', open('serve'));
+metadataRuleContract('SQLite', open('serve'));
 metadataContract('SQLite in process', open('offline'));
 metadataModelContract('SQLite', open('serve'), 15);
 metadataModelContract('SQLite in process', open('offline'), 40);

@@ -26,7 +26,13 @@ export interface SnapshotRow {
 
 /** One row of an export. `head` comes first and once; manifests come before the tags that point at them, blobs before who sees them. */
 export type ExportedRow =
-  | { readonly row: 'head'; readonly sequence: number; readonly takenAt: Millis }
+  | {
+      readonly row: 'head';
+      readonly sequence: number;
+      readonly takenAt: Millis;
+      /** Who the registry is among those that copy from each other; it goes on where its metadata goes. */
+      readonly identity?: string;
+    }
   | { readonly row: 'repository'; readonly name: string }
   | {
       readonly row: 'blob';
@@ -71,11 +77,14 @@ export type ExportedRow =
       readonly actor: string;
       readonly deletedAt: Millis;
       readonly origin?: string;
+      /** `deleted` unless given. */
+      readonly kind?: 'expired';
     }
   | {
       readonly row: 'rule';
       readonly kind: string;
       readonly name: string;
+      readonly uid?: string;
       readonly generation: number;
       readonly document: string;
       readonly changedAt: Millis;

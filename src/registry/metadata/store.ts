@@ -2,6 +2,7 @@ import type { Digest } from '../../domain/oci/digest.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Reclaiming } from './reclaiming.ts';
 import type { Recovery } from './recovery.ts';
+import type { Rules } from './rules.ts';
 
 /** Reads of the embedded store answer at once; a remote one answers later. `await` takes both. */
 export type Awaitable<T> = T | Promise<T>;
@@ -14,7 +15,7 @@ export type Millis = number;
  * Every write is durable (committed and synced) when its promise resolves, and is atomic: it happened whole or not at all.
  * Errors: StoreError (`kind`: full | io | corrupt | busy | closed) with a message that says what to do.
  */
-export interface MetadataStore extends Reclaiming, JobQueue, Recovery {
+export interface MetadataStore extends Reclaiming, JobQueue, Recovery, Rules {
   // ---- reads
   /** A manifest by tag or digest, without its bytes. */
   manifest(repository: string, reference: Reference): Awaitable<ManifestRow | undefined>;

@@ -7,6 +7,7 @@ import { metadataJobContract } from '../../contract/metadata-jobs.contract.ts';
 import { metadataListContract } from '../../contract/metadata-lists.contract.ts';
 import { metadataModelContract } from '../../contract/metadata-model.contract.ts';
 import { metadataReclaimContract } from '../../contract/metadata-reclaim.contract.ts';
+import { metadataRuleContract } from '../../contract/metadata-rules.contract.ts';
 import { type PostgresServer, startPostgres } from '../../programs/postgres.ts';
 
 let server: PostgresServer;
@@ -26,4 +27,5 @@ metadataBlobContract('PostgreSQL', open);
 metadataListContract('PostgreSQL', open);
 metadataReclaimContract('PostgreSQL', open);
 metadataJobContract('PostgreSQL', open);
+metadataRuleContract('PostgreSQL', open);
 metadataModelContract('PostgreSQL', open, 20, false);

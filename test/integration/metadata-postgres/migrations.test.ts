@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { MIGRATION_LOCK } from '../../../src/registry/metadata/postgres/migrations.ts';
+import { MIGRATION_LOCK, SCHEMA_VERSION } from '../../../src/registry/metadata/postgres/migrations.ts';
 import { openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
 import { digest, manifest } from '../../contract/fixtures.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
@@ -43,8 +43,11 @@ test('five processes that start at once on an empty database all serve, and the 
   }
   await line.end();
   assert.deepEqual(await racing, [0, 0, 0, 0, 0]);
-  const versions = await server.query('SELECT version FROM ne_registry.schema_version', database.name);
-  assert.deepEqual(versions, [{ version: 1 }]);
+  const versions = await server.query('SELECT version FROM ne_registry.schema_version ORDER BY version', database.name);
+  assert.deepEqual(
+    versions,
+    Array.from({ length: SCHEMA_VERSION }, (_, at) => ({ version: at + 1 })),
+  );
   const functions = await server.query(
     `SELECT proname FROM pg_proc WHERE pronamespace = 'ne_registry'::regnamespace AND proname LIKE 'put_manifest_%'`,
     database.name,
@@ -56,17 +59,22 @@ test('a database that a newer program extended still serves this one; one that i
   const database = await server.database();
   const store = await open(database);
   await server.query(
-    `ALTER TABLE ne_registry.tags ADD COLUMN later text; INSERT INTO ne_registry.schema_version (version, minimum) VALUES (2, 1)`,
+    `ALTER TABLE ne_registry.tags ADD COLUMN later text; INSERT INTO ne_registry.schema_version (version, minimum) VALUES (${SCHEMA_VERSION + 1}, 1)`,
     database.name,
   );
   await store.putManifest(manifest({ repository: 'r', digest: digest(1), tags: ['t'] }));
   await (await open(database)).close();
   await store.close();
-  await server.query('INSERT INTO ne_registry.schema_version (version, minimum) VALUES (3, 2)', database.name);
+  const [next, later] = [SCHEMA_VERSION + 1, SCHEMA_VERSION + 2];
+  await server.query(
+    `INSERT INTO ne_registry.schema_version (version, minimum) VALUES (${later}, ${next})`,
+    database.name,
+  );
+  const said = `schema version ${later}.*knows up to ${SCHEMA_VERSION} .*newer ne-registry: run that version.*Nothing was changed`;
   for (const mode of ['serve', 'read'] as const)
     await assert.rejects(open(database, mode), {
       kind: 'corrupt',
-      message: /schema version 3.*knows up to 1.*newer ne-registry: run that version.*Nothing was changed/,
+      message: new RegExp(said),
     });
 });
 

@@ -33,7 +33,8 @@ export async function* exportRows(database: Database): AsyncGenerator<ExportedRo
 
 async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
   // The first query takes the snapshot that all others see.
-  const head = `SELECT 'head' AS row, sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "takenAt" FROM feed WHERE one = 1`;
+  const head = `SELECT 'head' AS row, sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "takenAt",
+    (SELECT value FROM identity WHERE one = 1) AS identity FROM feed WHERE one = 1`;
   yield* (await session.query<ExportedRow>(head)).map(filled);
   yield* rowsOf(session, 'repository', 'SELECT name FROM repositories ORDER BY name');
   yield* rowsOf(session, 'blob', blobs);
@@ -55,9 +56,10 @@ const manifests = `SELECT m.id, m.size, r.name AS repository, m.digest, m.media_
   FROM repositories r JOIN manifests m ON m.repository_id = r.id ORDER BY r.name, m.digest`;
 const tags = `SELECT r.name AS repository, t.name, m.digest, t.version, t.actor, t.changed_at AS "changedAt", t.origin
   FROM repositories r JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id ORDER BY r.name, t.name`;
-const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS "deletedAt", t.origin
+const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS "deletedAt", t.origin, nullif(t.kind, 'deleted') AS kind
   FROM repositories r JOIN tag_tombstones t ON t.repository_id = r.id ORDER BY r.name, t.name`;
-const rules = `SELECT kind, name, generation, document, changed_at AS "changedAt", changed_by AS "changedBy" FROM rules ORDER BY kind, name`;
+const rules = `SELECT kind, name, nullif(uid, '') AS uid, generation, document, changed_at AS "changedAt", changed_by AS "changedBy"
+  FROM rules ORDER BY kind, name`;
 
 type Raw = Record<string, unknown> & { edges?: { kind: EdgeKind; digest: Digest }[] };
 

@@ -24,10 +24,17 @@ const ensureRepositories = {
 };
 
 export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } = {
-  // Later changes get later numbers than all that the export knew of.
+  // Later changes get later numbers than all that the export knew of; the registry is who it was.
   head: kind<'head'>(
-    [({ sequence }) => sequence],
-    'UPDATE feed SET sequence = greatest(sequence, (SELECT max(s) FROM unnest($1::bigint[]) AS s)) WHERE one = 1',
+    [({ sequence }) => sequence, ({ identity }) => identity ?? null],
+    {
+      text: 'UPDATE feed SET sequence = greatest(sequence, (SELECT max(s) FROM unnest($1::bigint[]) AS s)) WHERE one = 1',
+      wants: [0],
+    },
+    {
+      text: 'UPDATE identity SET value = coalesce((SELECT max(i) FROM unnest($1::text[]) AS i), value) WHERE one = 1',
+      wants: [1],
+    },
   ),
   repository: kind<'repository'>([({ name }) => name], ensureRepositories),
   blob: kind<'blob'>(
@@ -107,12 +114,13 @@ export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } =
       ({ origin }) => origin ?? null,
       ({ actor }) => actor,
       ({ deletedAt }) => deletedAt,
+      ({ kind }) => kind ?? 'deleted',
     ],
     ensureRepositories,
-    `INSERT INTO tag_tombstones (repository_id, name, digest, version, origin, actor, deleted_at)
-     SELECT r.id, t.name, t.digest, t.version, t.origin, t.actor, t.deleted_at
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
-       AS t (repository, name, digest, version, origin, actor, deleted_at)
+    `INSERT INTO tag_tombstones (repository_id, name, digest, version, origin, actor, deleted_at, kind)
+     SELECT r.id, t.name, t.digest, t.version, t.origin, t.actor, t.deleted_at, t.kind
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[])
+       AS t (repository, name, digest, version, origin, actor, deleted_at, kind)
      JOIN repositories r ON r.name = t.repository`,
   ),
   rule: kind<'rule'>(
@@ -123,8 +131,9 @@ export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } =
       ({ document }) => document,
       ({ changedAt }) => changedAt,
       ({ changedBy }) => changedBy,
+      ({ uid }) => uid ?? '',
     ],
-    `INSERT INTO rules (kind, name, generation, document, changed_at, changed_by)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])`,
+    `INSERT INTO rules (kind, name, generation, document, changed_at, changed_by, uid)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[])`,
   ),
 };

@@ -1,6 +1,7 @@
 import { StoreError } from '../store.ts';
 import { CODE, functions, named } from './names.ts';
 import { initialSchema } from './schema.ts';
+import { rulesSchema } from './schema-rules.ts';
 import type { Session } from './session.ts';
 
 interface Migration {
@@ -10,7 +11,10 @@ interface Migration {
 }
 
 /** Applied in order; the index plus one is the version. Never edit one that was released: add the next. */
-const migrations: readonly Migration[] = [{ sql: initialSchema, minimum: 1 }];
+const migrations: readonly Migration[] = [
+  { sql: initialSchema, minimum: 1 },
+  { sql: rulesSchema, minimum: 1 },
+];
 
 export const SCHEMA_VERSION = migrations.length;
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { blobFunctions } from './functions-blobs.ts';
 import { manifestFunctions } from './functions-manifests.ts';
 import { progressFunctions } from './functions-progress.ts';
+import { ruleFunctions } from './functions-rules.ts';
 
-const source = [blobFunctions, manifestFunctions, progressFunctions].join('\n');
+const source = [blobFunctions, manifestFunctions, progressFunctions, ruleFunctions].join('\n');
 
 /**
  * Functions are code of the program, not of the schema: their names end in a hash of all of them, so that the replicas of two

@@ -2,6 +2,7 @@ import type { Digest } from '../../../domain/oci/digest.ts';
 import type { NewJob } from '../job-queue.ts';
 import type { NewRemoval } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
+import type { RuleKind, RuleRow } from '../rules.ts';
 import type {
   Actor,
   ChangeRow,
@@ -22,6 +23,7 @@ import * as nameReads from './reads/names.ts';
 import * as progress from './reads/progress.ts';
 import { PostgresReclaiming } from './reclaiming.ts';
 import { PostgresRecovery } from './recovery.ts';
+import { PostgresRules } from './rules.ts';
 import * as blobWrites from './writes/blobs.ts';
 import * as manifestWrites from './writes/manifests.ts';
 
@@ -36,6 +38,7 @@ export class PostgresStore implements MetadataStore {
   #reclaiming: PostgresReclaiming;
   #jobs: PostgresJobs;
   #recovery: PostgresRecovery;
+  #rules: PostgresRules;
   #removalDelay: Millis;
   #readOnly: boolean;
   #unfolded = 0;
@@ -51,6 +54,7 @@ export class PostgresStore implements MetadataStore {
     this.#reclaiming = new PostgresReclaiming(database, parts.removalDelay);
     this.#jobs = new PostgresJobs(database);
     this.#recovery = new PostgresRecovery(database, parts.readOnly);
+    this.#rules = new PostgresRules(database);
   }
 
   manifest(repository: string, reference: Reference) {
@@ -201,6 +205,25 @@ export class PostgresStore implements MetadataStore {
   }
   lastSequence() {
     return this.#recovery.lastSequence();
+  }
+
+  rule(kind: RuleKind, name: string) {
+    return this.#rules.rule(kind, name);
+  }
+  rules(kind: RuleKind) {
+    return this.#rules.rules(kind);
+  }
+  putRule(rule: Omit<RuleRow, 'state'>) {
+    return this.#rules.putRule(rule);
+  }
+  deleteRule(kind: RuleKind, name: string) {
+    return this.#rules.deleteRule(kind, name);
+  }
+  putRuleState(state: { kind: RuleKind; name: string; uid: string; state: string }) {
+    return this.#rules.putRuleState(state);
+  }
+  identity() {
+    return this.#rules.identity();
   }
 
   /** Lets what was sent end, then closes every connection. */

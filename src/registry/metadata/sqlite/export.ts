@@ -5,6 +5,7 @@ import type { EdgeKind } from '../store.ts';
 import { type Connection, openForReading } from './connection.ts';
 import { storeError } from './faults.ts';
 import { lastSequence } from './reads/recovery.ts';
+import { identity } from './reads/rules.ts';
 
 /** Rows between two turns of the event loop: a millisecond or two, so that requests are served in between. */
 const ROWS_A_TURN = 50;
@@ -48,7 +49,7 @@ function* allRows(connection: Connection): Generator<ExportedRow> {
 function head(connection: Connection): ExportedRow {
   const sequence = lastSequence(connection);
   const now = connection.get<{ now: number }>(`SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now`);
-  return { row: 'head', sequence, takenAt: now?.now ?? 0 };
+  return { row: 'head', sequence, takenAt: now?.now ?? 0, identity: identity(connection) };
 }
 
 const blobs = `SELECT digest, size, key, created_at AS createdAt, CASE state WHEN 'ok' THEN NULL ELSE coalesce(damage, '') END AS damage
@@ -64,9 +65,9 @@ const edges = 'SELECT kind, target AS digest FROM edges WHERE manifest_id = ? OR
 const tags = `SELECT r.name AS repository, t.name, m.digest, t.version, t.actor, t.changed_at AS changedAt, t.origin
   FROM repositories r CROSS JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id
   ORDER BY r.name, t.name`;
-const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS deletedAt, t.origin
+const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.actor, t.deleted_at AS deletedAt, t.origin, nullif(t.kind, 'deleted') AS kind
   FROM repositories r CROSS JOIN tag_tombstones t ON t.repository_id = r.id ORDER BY r.name, t.name`;
-const rules = `SELECT kind, name, generation, document, changed_at AS changedAt, changed_by AS changedBy
+const rules = `SELECT kind, name, nullif(uid, '') AS uid, generation, document, changed_at AS changedAt, changed_by AS changedBy
   FROM rules ORDER BY kind, name`;
 
 function manifest(connection: Connection, { id, annotations, ...raw }: Raw): object {

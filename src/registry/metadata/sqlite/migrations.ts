@@ -2,9 +2,10 @@ import { StoreError } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { initialSchema } from './schema.ts';
 import { reclaimSchema } from './schema-reclaim.ts';
+import { rulesSchema } from './schema-rules.ts';
 
 /** Applied in order; the index plus one is the version. Never edit one that was released: add the next. */
-const migrations: readonly string[] = [initialSchema, reclaimSchema];
+const migrations: readonly string[] = [initialSchema, reclaimSchema, rulesSchema];
 
 /** `PRAGMA application_id`: tells our database from somebody else's file. "NERG". */
 const APPLICATION_ID = 0x4e455247;

@@ -3,6 +3,7 @@ import type { Digest } from '../../../domain/oci/digest.ts';
 import type { NewJob } from '../job-queue.ts';
 import type { NewRemoval, Removal } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
+import type { RuleKind, RuleRow } from '../rules.ts';
 import type {
   Actor,
   BlobRow,
@@ -27,6 +28,7 @@ import * as nameReads from './reads/names.ts';
 import * as progressReads from './reads/progress.ts';
 import * as reclaimReads from './reads/reclaim.ts';
 import * as recoveryReads from './reads/recovery.ts';
+import * as ruleReads from './reads/rules.ts';
 import type { Writer } from './writer.ts';
 
 /** Removals that are looked at between two turns of the event loop: a millisecond or two. */
@@ -238,6 +240,25 @@ export class SqliteStore implements MetadataStore {
   }
   jobs(limit: number) {
     return this.#read((reader) => reclaimReads.jobs(reader, limit));
+  }
+
+  rule(kind: RuleKind, name: string) {
+    return this.#read((reader) => ruleReads.rule(reader, kind, name));
+  }
+  rules(kind: RuleKind) {
+    return this.#read((reader) => ruleReads.rules(reader, kind));
+  }
+  putRule(rule: Omit<RuleRow, 'state'>) {
+    return this.#writer.execute('putRule', rule);
+  }
+  deleteRule(kind: RuleKind, name: string) {
+    return this.#writer.execute('deleteRule', { kind, name });
+  }
+  putRuleState(state: { kind: RuleKind; name: string; uid: string; state: string }) {
+    return this.#writer.execute('putRuleState', state);
+  }
+  identity() {
+    return this.#read(ruleReads.identity);
   }
 
   /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */

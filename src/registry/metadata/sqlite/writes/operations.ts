@@ -5,6 +5,7 @@ import { deleteManifest, notePulls, putManifest } from './manifests.ts';
 import { condemnBlobs, dropCondemned, releaseBlob, trimHistory } from './reclaim.ts';
 import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from './recovery.ts';
 import { accountForAll, addRemovals, forgetRemovals } from './removals.ts';
+import { deleteRule, putRule, putRuleState } from './rules.ts';
 import { deleteTag } from './tags.ts';
 import { createUpload, deleteUpload, holdUpload, releaseUpload } from './uploads.ts';
 
@@ -39,6 +40,9 @@ export const operations = {
   importRows,
   reviewImported,
   accountForAll,
+  putRule,
+  deleteRule,
+  putRuleState,
 };
 
 export type OperationName = keyof typeof operations;

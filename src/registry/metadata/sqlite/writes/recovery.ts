@@ -45,8 +45,9 @@ const importers = {
 
 type Row<Kind extends ExportedRow['row']> = Extract<ExportedRow, { row: Kind }>;
 
-/** Later changes get later numbers than all that the export knew of. */
-function continueAfter(connection: Connection, { sequence }: Row<'head'>): void {
+/** Later changes get later numbers than all that the export knew of; the registry is who it was. */
+function continueAfter(connection: Connection, { sequence, identity }: Row<'head'>): void {
+  if (identity !== undefined) connection.run('UPDATE identity SET value = ? WHERE one = 1', identity);
   connection.run(`DELETE FROM sqlite_sequence WHERE name = 'changes'`);
   connection.run(`INSERT INTO sqlite_sequence (name, seq) VALUES ('changes', ?)`, sequence);
 }
@@ -115,7 +116,7 @@ function importTag(connection: Connection, row: Row<'tag'>): void {
 
 function importTombstone(connection: Connection, row: Row<'tombstone'>): void {
   connection.run(
-    `INSERT INTO tag_tombstones (repository_id, name, digest, version, origin, actor, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO tag_tombstones (repository_id, name, digest, version, origin, actor, deleted_at, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ensureRepository(connection, row.repository),
     row.name,
     row.digest,
@@ -123,14 +124,16 @@ function importTombstone(connection: Connection, row: Row<'tombstone'>): void {
     row.origin ?? null,
     row.actor,
     row.deletedAt,
+    row.kind ?? 'deleted',
   );
 }
 
 function importRule(connection: Connection, row: Row<'rule'>): void {
   connection.run(
-    'INSERT INTO rules (kind, name, generation, document, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO rules (kind, name, uid, generation, document, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?)',
     row.kind,
     row.name,
+    row.uid ?? '',
     row.generation,
     row.document,
     row.changedAt,

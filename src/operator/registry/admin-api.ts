@@ -1,14 +1,8 @@
-/** Asks a registry's pod how it is, over its admin API, as the operator. */
-import { createPrivateKey } from 'node:crypto';
-import { type ClientRequest, request as plainRequest } from 'node:http';
-import { request as tlsRequest } from 'node:https';
-import { isIPv6 } from 'node:net';
-import { SignJWT } from 'jose';
+/** Asks a registry's pod how it is: over its admin API, as the operator, and over its readiness probe. */
+import { request as plainRequest } from 'node:http';
 import * as z from 'zod';
+import { type AdminTarget, askAdmin, bracketed, receive } from '../registry-client/request.ts';
 import { ports } from './paths.ts';
-
-const timeoutMs = 5000;
-const maxBody = 64 * 1024;
 
 const Report = z.object({
   version: z.string(),
@@ -31,26 +25,13 @@ const Report = z.object({
 /** What a registry says of itself. */
 export type Report = z.output<typeof Report>;
 
-export interface AdminTarget {
-  /** Address of the pod. */
-  readonly address: string;
-  /** PKCS#8 PEM of the key whose public half the pod holds. */
-  readonly key: string;
-  readonly audience: string;
-  /**
-   * Certificates to trust, PEM: the authority's bundle and the very certificate that is served. With them in hand the
-   * name does not matter: the pod is asked by its address. Undefined: plain HTTP.
-   */
-  readonly trusted: string | undefined;
-}
-
 export type AskRegistry = (target: AdminTarget, signal: AbortSignal) => Promise<Report>;
 
 /** Throws an Error that says what went wrong, without a secret in it. */
 export const askRegistry: AskRegistry = async (target, signal) => {
-  const { status, body } = await get(target, await token(target), signal);
+  const { status, body } = await askAdmin(target, { method: 'GET', path: '/admin/v1/status' }, signal);
   if (status !== 200) throw new Error(`the admin API answered ${status}`);
-  const report = Report.safeParse(parse(body));
+  const report = Report.safeParse(body);
   if (!report.success) throw new Error('the admin API answered something that is not a status');
   return report.data;
 };
@@ -66,69 +47,12 @@ export const askReadiness: AskReadiness = async (address, signal) => {
   const url = `http://${bracketed(address)}:${ports.management}/readyz`;
   const silence = AbortSignal.timeout(readinessMs);
   try {
-    const { status, body } = await receive(
-      plainRequest(url, { ...asked(signal), signal: AbortSignal.any([signal, silence]) }),
+    const { status, text } = await receive(
+      plainRequest(url, { agent: false, signal: AbortSignal.any([signal, silence]) }),
     );
-    return status === 503 ? body.trim().slice(0, 1000) : undefined;
+    return status === 503 ? text.trim().slice(0, 1000) : undefined;
   } catch (error) {
     if (!silence.aborted || signal.aborted) throw error;
     return `it does not say within ${readinessMs / 1000} s whether it can: is its database slow, or the pod without a processor?`;
   }
 };
-
-function token({ key, audience }: AdminTarget): Promise<string> {
-  return new SignJWT({})
-    .setProtectedHeader({ alg: 'EdDSA' })
-    .setIssuer('ne-registry-operator')
-    .setSubject('operator')
-    .setAudience(audience)
-    .setIssuedAt()
-    .setExpirationTime('2m')
-    .sign(createPrivateKey(key));
-}
-
-function get(target: AdminTarget, bearer: string, signal: AbortSignal): Promise<Answer> {
-  const options = { ...asked(signal), headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' } };
-  const path = `${bracketed(target.address)}:${ports.api}/admin/v1/status`;
-  if (target.trusted === undefined) return receive(plainRequest(`http://${path}`, options));
-  const trust = { ca: target.trusted, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
-  return receive(tlsRequest(`https://${path}`, { ...options, ...trust }));
-}
-
-function asked(signal: AbortSignal): { signal: AbortSignal; agent: false } {
-  return { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]), agent: false };
-}
-
-function bracketed(address: string): string {
-  return isIPv6(address) ? `[${address}]` : address;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-function receive(request: ClientRequest): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    request.once('error', reject);
-    request.once('response', (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        body += chunk;
-        if (body.length > maxBody) response.destroy(new Error('the registry answered more than 64 KiB'));
-      });
-      response.once('error', reject);
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    request.end();
-  });
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,11 +1,11 @@
 /** What a registry's pods say of themselves decides whether it serves as specified. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AdminTarget } from '../../../src/operator/registry/admin-api.ts';
 import type { Pod } from '../../../src/operator/registry/health.ts';
 import { inquire, readinessOf } from '../../../src/operator/registry/inquiry.ts';
 import { siteOf } from '../../../src/operator/registry/site.ts';
 import { type Findings, statusOf } from '../../../src/operator/registry/status.ts';
+import type { AdminTarget } from '../../../src/operator/registry-client/request.ts';
 import { registry } from './sample.ts';
 
 function pod(podIP: string, { ready = true, started = true, leaving = false } = {}): Pod {

@@ -22,6 +22,8 @@ export interface JsonBounds {
    * of them beside the text.
    */
   readonly longest?: number;
+  /** Most values (commas, to be exact) in the text; 300,000 unless told. */
+  readonly values?: number;
 }
 
 /**
@@ -30,7 +32,12 @@ export interface JsonBounds {
  */
 export function parseStrictJson(input: Uint8Array | string, bounds: JsonBounds = {}): unknown {
   const text = typeof input === 'string' ? input : decode(input);
-  const long = checkStructure(text, { depth: 32, longest: Number.POSITIVE_INFINITY, ...bounds });
+  const long = checkStructure(text, {
+    depth: 32,
+    longest: Number.POSITIVE_INFINITY,
+    values: mostValues,
+    ...bounds,
+  });
   const value = parse(long.length === 0 ? text : shortened(text, long, bounds.longest ?? 0));
   refuseInexactNumbers(value, '');
   return value;
@@ -72,7 +79,7 @@ function refuseInexact(value: number, key: string): void {
 }
 
 /** One pass over the structure: strings are skipped by the engine's own search, so long values cost next to nothing. */
-function checkStructure(text: string, { depth, longest }: Required<JsonBounds>): Span[] {
+function checkStructure(text: string, { depth, longest, values: most }: Required<JsonBounds>): Span[] {
   const long: Span[] = [];
   const open: (Set<string> | undefined)[] = [];
   let values = 1;
@@ -84,7 +91,7 @@ function checkStructure(text: string, { depth, longest }: Required<JsonBounds>):
       at = string.end;
     } else if (character === '{' || character === '[') enter(open, character, depth);
     else if (character === '}' || character === ']') open.pop();
-    else if (character === ',' && ++values > mostValues) throw new InvalidJson(`more than ${mostValues} values`);
+    else if (character === ',' && ++values > most) throw new InvalidJson(`more than ${most} values`);
   }
   return long;
 }

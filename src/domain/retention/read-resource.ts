@@ -29,7 +29,7 @@ export function readPolicyResource(document: unknown): Policy & { warnings: stri
 }
 
 /** The same from its `spec`. */
-function readPolicySpec(value: unknown): Policy & { warnings: string[] } {
+export function readPolicySpec(value: unknown): Policy & { warnings: string[] } {
   const problems: string[] = [];
   const spec = Fields.of(value, 'spec', problems);
   if (spec === undefined) throw new InvalidPolicy(problems);

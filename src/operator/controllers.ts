@@ -9,7 +9,9 @@ import { childSelector, registryLabel } from './registry/names.ts';
 import { registryReconciler } from './registry/reconcile.ts';
 import { type RegistryResource, registryKind } from './registry/resource.ts';
 import { childKinds, type Node } from './registry/view.ts';
-import { replicationRuleKind, replicationRuleReconciler } from './replication-rule/reconcile.ts';
+import { replicationRuleReconciler } from './replication-rule/reconcile.ts';
+import { type ReplicationRuleResource, replicationRuleKind } from './replication-rule/resource.ts';
+import { registriesConcernedBy, rolesOf } from './replication-rule/roles.ts';
 import { retentionPolicyKind, retentionPolicyReconciler } from './retention-policy/reconcile.ts';
 import { Controller, requestFor, requestForLabel, type Source, source } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
@@ -43,9 +45,11 @@ export async function startControllers(options: ControllersOptions): Promise<voi
     return cache;
   };
   const now = (): Date => new Date();
+  const registries = follow<RegistryResource>(registryKind);
+  const rules = follow<ReplicationRuleResource>(replicationRuleKind);
   const controllers = [
-    registryController(options, { client, events, now, follow }),
-    ...later(options, { client, now, follow }),
+    registryController(options, { client, events, now, follow, registries, rules }),
+    ...later(options, { client, now, follow, registries, rules }),
   ];
   try {
     await Promise.all(controllers.map((each) => started(each, signal)));
@@ -64,13 +68,14 @@ interface Tools {
   readonly client: KubeClient;
   readonly now: () => Date;
   readonly follow: Follow;
+  readonly registries: Cache<RegistryResource>;
+  readonly rules: Cache<ReplicationRuleResource>;
 }
 
 function registryController(
   { image, ownNamespace, namespaces, concurrency, log, metrics }: ControllersOptions,
-  { client, events, now, follow }: Tools & { readonly events: EventRecorder },
+  { client, events, now, follow, registries, rules }: Tools & { readonly events: EventRecorder },
 ): Controller {
-  const registries = follow<RegistryResource>(registryKind);
   const children = new Map(
     childKinds.map((kind) => [kind.kind as string, follow<KubeObject>(kind, { labelSelector: childSelector })]),
   );
@@ -83,6 +88,11 @@ function registryController(
     source({ cache: registries, mapTo: requestFor }),
     ...[...children.values()].map((cache) => source({ cache, mapTo: ofChild })),
     source({ cache: pods, mapTo: ofChild }),
+    source({
+      cache: rules,
+      mapTo: (rule) => registriesConcernedBy(rule, registries.list()),
+      when: (rule, previous) => rule.metadata.generation !== previous?.metadata.generation,
+    }),
   ];
   if (nodes !== undefined) {
     sources.push(source({ cache: nodes, mapTo: () => concernedByNodes(registries), when: addressesChanged }));
@@ -97,13 +107,13 @@ function registryController(
     now,
     defaultImage: image,
     operatorNamespace: ownNamespace,
+    replication: (registry) => rolesOf(registry, { rules: rules.list(), registries: registries.list() }),
   });
   return new Controller({ name: 'registry', reconcile, sources, concurrency, log, metrics });
 }
 
 /** Kinds that are accepted and whose work comes later. */
-function later({ log, metrics }: ControllersOptions, { client, now, follow }: Tools): Controller[] {
-  const rules = follow(replicationRuleKind);
+function later({ log, metrics }: ControllersOptions, { client, now, follow, rules }: Tools): Controller[] {
   const policies = follow(retentionPolicyKind);
   const common = { concurrency: 1, log, metrics };
   return [

@@ -20,7 +20,7 @@ import { Failing } from './failing.ts';
 import { isReady, judgeWorkload, living, type Pod, type Workload } from './health.ts';
 import { readIncidents } from './incidents.ts';
 import { inquire, isConfirmed, readinessOf } from './inquiry.ts';
-import { keepAdministrator, keepKeys, mountedVersion, requireSecrets } from './materials.ts';
+import { keepAdministrator, keepKeys, keepReplicationUser, mountedVersion, requireSecrets } from './materials.ts';
 import { annotations } from './names.ts';
 import { keepNodeAccess } from './node-access.ts';
 import type { Memory, RegistryReconcilerOptions } from './reconcile.ts';
@@ -43,7 +43,8 @@ export async function converge(run: Convergence, found: Findings): Promise<Stand
   const claim = await keepClaim(run);
   const served = await certificate(run, found);
   const keys = await keepKeys(client, site);
-  await keepAdministrator(client, site, run.memory.administrators);
+  const users = { client, site, checked: run.memory.administrators };
+  await keepAdministrator(users, await keepReplicationUser(users));
   const { workload, nodeService } = await applyChildren(run, served);
   found.workload = workload;
   await monitor(run, found);

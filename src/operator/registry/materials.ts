@@ -6,12 +6,14 @@ import { createHash } from 'node:crypto';
 import type { KubeClient } from '../kube/client.ts';
 import { ensure } from '../kube/ensure.ts';
 import { isAlreadyExists } from '../kube/error.ts';
-import { completeAdministrator } from './administrator.ts';
-import { decode, renderAdministrator, renderKeys, type Secret } from './children/secret.ts';
+import { refOf } from '../kube/object.ts';
+import { completeAdministrator, completeReplicationUser, type MadeUser } from './administrator.ts';
+import { uidOf } from './apply.ts';
+import { decode, renderAdministrator, renderKeys, renderReplicationUser, type Secret } from './children/secret.ts';
 import { mountedSecrets } from './children/volumes.ts';
 import { Failing } from './failing.ts';
 import { generateKeys, type RegistryKeys, readKeys } from './keys.ts';
-import { refuseForeign } from './ownership.ts';
+import { isOurs, refuseForeign } from './ownership.ts';
 import type { Site } from './site.ts';
 
 export type Values = Readonly<Record<string, string>>;
@@ -68,23 +70,71 @@ export async function keepKeys(client: KubeClient, site: Site): Promise<Registry
   return values as unknown as RegistryKeys;
 }
 
-/** The first administrator's Secret. */
-export async function keepAdministrator(client: KubeClient, site: Site, checked: Map<string, string>): Promise<void> {
+/**
+ * The first administrator's Secret. Its htpasswd is the file that the pod reads, and holds `others` too: so a user who comes
+ * or goes changes no pod.
+ * @param others htpasswd lines of further users
+ */
+export async function keepAdministrator({ client, site, checked }: UserContext, others: string): Promise<void> {
   await keepSecret(client, site, {
     name: site.names.administrator,
     render: renderAdministrator,
     complete: async (found) => {
-      // Comparing a bcrypt hash takes some 60 ms: done once for what has not changed since.
-      const key = `${site.namespace}/${site.name}`;
-      const { username = '', password = '', htpasswd = '' } = found;
-      if (checked.get(key) === fingerprint(`${username}\n${password}\n${htpasswd}`)) {
-        return { username, password, htpasswd };
-      }
-      const complete = await completeAdministrator(found);
-      checked.set(key, fingerprint(`${complete.username}\n${complete.password}\n${complete.htpasswd}`));
-      return { ...complete };
+      const own = { ...found, htpasswd: firstLine(found.htpasswd) };
+      const made = await onceChecked(checked, `${site.namespace}/${site.name}`, {
+        found: own,
+        complete: completeAdministrator,
+      });
+      return { ...made, htpasswd: made.htpasswd + others };
     },
   });
+}
+
+/**
+ * The user that other Registries of the cluster come as, while a ReplicationRule has one of them reach this one; no longer.
+ * Gives its htpasswd line, or nothing.
+ */
+export async function keepReplicationUser({ client, site, checked }: UserContext): Promise<string> {
+  const name = site.names.replicationUser;
+  if (site.replicated !== true) {
+    const live = await readSecret(client, site, name);
+    if (live !== undefined && isOurs(site, live)) await client.delete(refOf(live), uidOf(live));
+    return '';
+  }
+  const { htpasswd = '' } = await keepSecret(client, site, {
+    name,
+    render: renderReplicationUser,
+    complete: async (found) => ({
+      ...(await onceChecked(checked, `${site.namespace}/${name}`, { found, complete: completeReplicationUser })),
+    }),
+  });
+  return htpasswd;
+}
+
+export interface UserContext {
+  readonly client: KubeClient;
+  readonly site: Site;
+  /** What was last found to fit, by Secret. */
+  readonly checked: Map<string, string>;
+}
+
+/** Comparing a bcrypt hash takes some 60 ms: done once for what has not changed since. */
+async function onceChecked(
+  checked: Map<string, string>,
+  key: string,
+  { found, complete }: { found: Values; complete: (values: Values) => Promise<MadeUser> },
+): Promise<MadeUser> {
+  const { username = '', password = '', htpasswd = '' } = found;
+  if (checked.get(key) === fingerprint(`${username}\n${password}\n${htpasswd}`))
+    return { username, password, htpasswd };
+  const made = await complete(found);
+  checked.set(key, fingerprint(`${made.username}\n${made.password}\n${made.htpasswd}`));
+  return made;
+}
+
+function firstLine(htpasswd: string | undefined): string {
+  const [line = ''] = (htpasswd ?? '').split('\n');
+  return line === '' ? '' : `${line}\n`;
 }
 
 /** Throws Failing unless every Secret that the spec names is there and has the keys that it is named for. */

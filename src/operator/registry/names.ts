@@ -30,6 +30,7 @@ export interface ChildNames {
   readonly bootstrap: string;
   readonly keys: string;
   readonly administrator: string;
+  readonly replicationUser: string;
   readonly authority: string;
   readonly certificate: string;
   readonly bundle: string;
@@ -52,6 +53,7 @@ export function childNames(name: string): ChildNames {
     bootstrap: `${name}-bootstrap`,
     keys: `${name}-keys`,
     administrator: `${name}-admin`,
+    replicationUser: `${name}-replication`,
     authority: `${name}-ca`,
     certificate: `${name}-tls`,
     bundle: `${name}-ca`,

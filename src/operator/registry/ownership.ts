@@ -16,7 +16,8 @@ export function refuseForeign(site: Site, live: KubeObject | undefined): void {
   );
 }
 
-function isOurs(site: Site, live: KubeObject): boolean {
+/** Whether it was made for this Registry, or for an earlier one of its name. */
+export function isOurs(site: Site, live: KubeObject): boolean {
   const labels = live.metadata.labels ?? {};
   return (
     labels[registryLabel] === site.name && Object.entries(managedBy).every(([key, value]) => labels[key] === value)

@@ -28,6 +28,8 @@ export interface RegistryReconcilerOptions {
   /** The image of Registries that name none. */
   readonly defaultImage: string;
   readonly operatorNamespace: string | undefined;
+  /** What ReplicationRules want of a Registry. */
+  readonly replication: (registry: RegistryResource) => { readonly replicates: boolean; readonly replicated: boolean };
 }
 
 /** What is remembered of Registries between reconciles; losing it costs a little work and nothing else. */
@@ -48,6 +50,7 @@ export function registryReconciler(options: RegistryReconcilerOptions): Reconcil
     if (registry === undefined || registry.metadata.deletionTimestamp !== undefined) {
       // What it owns goes by itself; what its agents wrote on nodes does not.
       memory.administrators.delete(`${namespace}/${name}`);
+      memory.administrators.delete(`${namespace}/${childNames(name).replicationUser}`);
       return (await withoutAgents(options, memory, { namespace, name })) ? {} : { requeueAfterSeconds: 2 };
     }
     if (registry.spec.suspend === true) return await suspend(options, registry);
@@ -147,8 +150,10 @@ function isNoAnswer(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
-function siteFor({ defaultImage, operatorNamespace }: RegistryReconcilerOptions, registry: RegistryResource): Site {
-  return siteOf({ registry, defaultImage, ...(operatorNamespace === undefined ? {} : { operatorNamespace }) });
+function siteFor(options: RegistryReconcilerOptions, registry: RegistryResource): Site {
+  const { defaultImage, operatorNamespace, replication } = options;
+  const operator = operatorNamespace === undefined ? {} : { operatorNamespace };
+  return siteOf({ registry, defaultImage, ...operator, ...replication(registry) });
 }
 
 function refusedMessage(fields: string[]): string {

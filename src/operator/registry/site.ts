@@ -15,6 +15,10 @@ export interface SiteInput {
   readonly defaultImage: string;
   /** The operator's namespace: what it may always reach the registry from. */
   readonly operatorNamespace?: string;
+  /** Whether it carries out a ReplicationRule, and so has to reach other registries. */
+  readonly replicates?: boolean;
+  /** Whether a ReplicationRule that another Registry carries out reaches it, and so needs a user here. */
+  readonly replicated?: boolean;
 }
 
 export interface Site extends SiteInput {

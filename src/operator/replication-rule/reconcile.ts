@@ -1,15 +1,13 @@
 /** ReplicationRules are accepted; what carries them out comes later, and until then none is ever called ready. */
 import type { Cached } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
-import type { KubeObject } from '../kube/object.ts';
 import type { Reconcile } from '../runtime/controller.ts';
 import { applyStatus } from '../runtime/status.ts';
-
-export const replicationRuleKind = { apiVersion: 'ne-registry.io/v1alpha1', kind: 'ReplicationRule' } as const;
+import type { ReplicationRuleResource } from './resource.ts';
 
 export interface ReplicationRuleOptions {
   readonly client: KubeClient;
-  readonly rules: Cached<KubeObject>;
+  readonly rules: Cached<ReplicationRuleResource>;
   readonly now: () => Date;
 }
 

@@ -25,8 +25,8 @@ export function renderNetworkPolicy(site: Site): KubeObject {
   };
 }
 
-function reachesOut({ spec: { storage, metadata, backup } }: Site): boolean {
-  return [storage?.s3, metadata?.postgres, backup?.target.s3].some((each) => each !== undefined);
+function reachesOut({ replicates, spec: { storage, metadata, backup } }: Site): boolean {
+  return replicates === true || [storage?.s3, metadata?.postgres, backup?.target.s3].some((each) => each !== undefined);
 }
 
 function sources(site: Site): { from?: object[] } {

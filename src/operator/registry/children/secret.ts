@@ -31,6 +31,11 @@ export function renderAdministrator(site: Site, values: Readonly<Record<string, 
   return secret(kept(site, site.names.administrator), 'Opaque', values);
 }
 
+/** Whom other Registries come as to replicate: the worker of a rule gets name and password, the pod the hash. */
+export function renderReplicationUser(site: Site, values: Readonly<Record<string, string>>): Secret {
+  return secret(owned(site, site.names.replicationUser), 'Opaque', values);
+}
+
 /** The operator's own authority for this Registry: who trusted it once shall go on doing so. */
 export function renderAuthority(site: Site, values: Readonly<Record<string, string>>): Secret {
   return secret(kept(site, site.names.authority), 'Opaque', values);

@@ -1,5 +1,6 @@
 import { formatReference, manifestNameOf, parseReference, type Reference } from '../../domain/oci/reference.ts';
-import { type BlobLedger, type CopyResult, copyImage } from '../../transfer/copy/copy-image.ts';
+import { BlobLedger } from '../../transfer/copy/blob-ledger.ts';
+import { type CopyResult, copyImage } from '../../transfer/copy/copy-image.ts';
 import { imageFor, parsePlatform } from '../../transfer/copy/platform.ts';
 import { isTransferError } from '../../transfer/errors.ts';
 import { RegistryImage } from '../../transfer/image/registry-image.ts';
@@ -62,7 +63,7 @@ class CopyJob {
   readonly #fromClient: RegistryClient;
   readonly #from: RegistryImage;
   readonly #to: RegistryImage;
-  readonly #ledger: BlobLedger = new Map();
+  readonly #ledger = new BlobLedger();
 
   constructor(
     context: Context,

@@ -42,7 +42,7 @@ async function confirmed(context: Context, reference: Reference): Promise<boolea
 
 async function deleteIt(context: Context, client: RegistryClient, reference: Reference, name: string): Promise<void> {
   try {
-    await deleteManifest(client, reference.repository, name, context.signal);
+    await deleteManifest(client, { repository: reference.repository, reference: name }, context.signal);
   } catch (error) {
     const unsupported =
       isTransferError(error, 'Refused') &&

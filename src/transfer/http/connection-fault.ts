@@ -1,3 +1,4 @@
+import { type Advice, commandLineAdvice } from '../advice.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 
 const untrusted = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)/;
@@ -12,21 +13,21 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 /** Turns what node:http, node:tls or a stream threw into a TransferError that says what to do. */
-export function connectionFault(error: unknown, url: URL): TransferError {
+export function connectionFault(error: unknown, url: URL, advise: Advice = commandLineAdvice): TransferError {
   if (isTransferError(error)) return error;
   const code = codeOf(error);
   const text = error instanceof Error ? error.message : String(error);
   if (untrusted.test(code)) {
     return new TransferError(
       'Untrusted',
-      `${url.host}: its certificate is not trusted (${text}); name its authority with --ca-file or in /etc/docker/certs.d/${url.host}/, or use --insecure on a network you trust`,
+      `${url.host}: its certificate is not trusted (${text}); ${advise.trust(url.host)}`,
       { cause: error },
     );
   }
   if (noTls.test(code) && url.protocol === 'https:') {
     return new TransferError(
       'Untrusted',
-      `${url.host}: does not speak TLS as expected (${code}); if it serves plain HTTP and you trust the network, use --insecure`,
+      `${url.host}: does not speak TLS as expected (${code}); ${advise.plainHttp(url.host)}`,
       { cause: error },
     );
   }

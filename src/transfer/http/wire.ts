@@ -1,17 +1,19 @@
 import { type LookupAddress, type LookupOptions, lookup as resolveName } from 'node:dns';
 import {
+  type Agent,
   type ClientRequest,
-  Agent as HttpAgent,
   request as httpRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Advice } from '../advice.ts';
 import { cancelled, TransferError } from '../errors.ts';
-import { hostnameOf, isInward, isLoopback } from './address.ts';
+import { hostnameOf, isInward } from './address.ts';
+import { agentKey, makeAgent } from './agents.ts';
 import { connectionFault } from './connection-fault.ts';
 
 /** How one host (`name[:port]`) is reached and trusted. */
@@ -25,6 +27,18 @@ export interface HostTrust {
   /** Client certificate and key, PEM. */
   readonly cert?: string;
   readonly key?: string;
+  /** URL of the HTTP proxy that leads there (CONNECT for TLS); it goes before the environment's. */
+  readonly proxy?: string;
+  /** `host[:port]` to connect to instead of what the name resolves to. Name, certificate and Host header stay; no proxy is used. */
+  readonly address?: string;
+}
+
+/** Where connections are kept: see Hosts, which several clients share. */
+export interface Connections {
+  /** The most sockets to one host. */
+  readonly sockets: number;
+  agent(key: string, make: () => Agent): Agent;
+  numberOf(object: object): number;
 }
 
 export interface WireOptions {
@@ -34,8 +48,8 @@ export interface WireOptions {
   /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case; loopback hosts never go through a proxy. */
   readonly proxyEnv?: Readonly<Record<string, string | undefined>>;
   readonly userAgent: string;
-  /** Most sockets to one host at once. */
-  readonly maxSockets: number;
+  readonly hosts: Connections;
+  readonly advice: Advice;
   readonly connectMs: number;
   /** Longest silence on a connection before it counts as cut. */
   readonly idleMs: number;
@@ -68,7 +82,6 @@ const earlyAnswerBytes = 65_536;
  */
 export class Wire {
   readonly #options: WireOptions;
-  readonly #agents = new Map<string, HttpAgent>();
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -76,12 +89,6 @@ export class Wire {
 
   trust(host: string): HostTrust {
     return this.#options.trust(host);
-  }
-
-  /** Closes idle connections, and those in use once they are done. */
-  close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
-    this.#agents.clear();
   }
 
   /** Sends a request and answers once the head of the response is there. @throws TransferError */
@@ -94,7 +101,9 @@ export class Wire {
       request.signal.addEventListener('abort', stop, { once: true });
       outgoing.once('close', () => request.signal.removeEventListener('abort', stop));
       const failure = bodyFailure(outgoing, request.body);
-      outgoing.on('error', (error) => reject(failure.error ?? connectionFault(error, request.url)));
+      outgoing.on('error', (error) =>
+        reject(failure.error ?? connectionFault(error, request.url, this.#options.advice)),
+      );
       outgoing.once('response', (incoming) => {
         const early =
           request.body instanceof Readable && !outgoing.writableFinished && (incoming.statusCode ?? 0) >= 300;
@@ -113,7 +122,7 @@ export class Wire {
     const outgoing = (secure ? httpsRequest : httpRequest)(request.url, {
       method: request.method,
       headers: { 'user-agent': this.#options.userAgent, ...request.headers },
-      agent: this.#agent(request.url, secure),
+      agent: this.#agent(request.url),
       ...(request.outwardOnly === true ? { lookup: outwardLookup(request.url) } : {}),
     });
     outgoing.setNoDelay(true);
@@ -143,30 +152,14 @@ export class Wire {
     });
   }
 
-  #agent(url: URL, secure: boolean): HttpAgent {
-    const key = `${url.protocol}//${url.host}`;
-    const known = this.#agents.get(key);
-    if (known !== undefined) return known;
-    const pooling = {
-      keepAlive: true,
-      maxSockets: this.#options.maxSockets,
-      maxFreeSockets: this.#options.maxSockets,
-      ...(isLoopback(url.host) || this.#options.proxyEnv === undefined ? {} : { proxyEnv: this.#options.proxyEnv }),
-    };
-    const agent = secure ? new HttpsAgent({ ...pooling, ...this.#tlsOptions(url.host) }) : new HttpAgent(pooling);
-    this.#agents.set(key, agent);
-    return agent;
-  }
-
-  #tlsOptions(host: string): object {
-    const trust = this.#options.trust(host);
-    const general = this.#options.authorities?.() ?? [];
-    const ca = [...general, ...(trust.ca ?? [])];
-    return {
-      ...(ca.length === 0 ? {} : { ca }),
-      ...(trust.cert === undefined ? {} : { cert: trust.cert, key: trust.key }),
-      ...(trust.insecure === true ? { rejectUnauthorized: false } : {}),
-    };
+  #agent(url: URL): Agent {
+    const { authorities, proxyEnv, hosts } = this.#options;
+    const trust = this.#options.trust(url.host);
+    const options = { url, trust, authorities, proxyEnv, maxSockets: hosts.sockets };
+    return hosts.agent(
+      agentKey(options, (object) => hosts.numberOf(object)),
+      () => makeAgent(options),
+    );
   }
 }
 

@@ -24,6 +24,8 @@ export interface BlobOptions {
   /** A repository on the target's registry that has the blob. */
   readonly mountFrom?: string;
   readonly open: (offset: number) => AsyncIterable<Buffer>;
+  /** Where the bytes come from, for messages. */
+  readonly from?: string;
   readonly onBytes?: (done: number) => void;
 }
 
@@ -39,8 +41,15 @@ export interface ImageTarget {
   writeBlob(descriptor: Descriptor, options: BlobOptions, signal: AbortSignal): Promise<'copied' | 'mounted'>;
   /** Writes a manifest under its digest. */
   writeManifest(manifest: ManifestBytes, signal: AbortSignal): Promise<void>;
-  /** Lets `tag` stand for a manifest. */
-  tag(tag: string, manifest: ManifestBytes, signal: AbortSignal): Promise<void>;
+  /** Lets `tag` stand for a manifest. `headers` go with the request where the target is a registry. */
+  tag(
+    tag: string,
+    manifest: ManifestBytes,
+    signal: AbortSignal,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void>;
+  /** The referrers that a subject has here, where that can be asked. */
+  referrers?(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>;
   /** Runs a blob's transfer within this side's limit on writes at once; taken after the source's. */
   whileWriting<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
   /** Makes the result visible (files), or leaves no trace of it. */

@@ -51,7 +51,7 @@ export class LayoutTarget implements ImageTarget {
   }
 
   async writeBlob(descriptor: Descriptor, options: BlobOptions): Promise<'copied'> {
-    const check = new DigestCheck(descriptor, this.name);
+    const check = new DigestCheck(descriptor, options.from ?? this.name);
     const chunks = counted(check.passing(options.open(0), 0), options.onBytes);
     await this.#sink.write(blobPath(descriptor.digest), descriptor.size, chunks);
     return 'copied';

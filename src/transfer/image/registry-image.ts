@@ -13,8 +13,6 @@ export class RegistryImage implements ImageSource, ImageTarget {
   readonly repository: { readonly host: string; readonly name: string };
   readonly #client: RegistryClient;
   readonly #path: string;
-  /** Fallback indexes are read, changed and written: one at a time. */
-  #noting: Promise<void> = Promise.resolve();
 
   constructor(client: RegistryClient, repository: string) {
     this.#client = client;
@@ -59,8 +57,13 @@ export class RegistryImage implements ImageSource, ImageTarget {
     await this.#put(manifest.digest, manifest, signal);
   }
 
-  async tag(tag: string, manifest: ManifestBytes, signal: AbortSignal): Promise<void> {
-    await this.#put(tag, manifest, signal);
+  async tag(
+    tag: string,
+    manifest: ManifestBytes,
+    signal: AbortSignal,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    await this.#put(tag, manifest, signal, headers);
   }
 
   async whileReading<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -75,12 +78,19 @@ export class RegistryImage implements ImageSource, ImageTarget {
 
   async close(): Promise<void> {}
 
-  async #put(reference: string, manifest: ManifestBytes, signal: AbortSignal): Promise<void> {
-    const at = { repository: this.#path, reference };
+  async #put(
+    reference: string,
+    manifest: ManifestBytes,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const at = { repository: this.#path, reference, headers };
     const { subjectNoted } = await putManifest(this.#client, at, manifest, signal);
     if (subjectNoted || manifest.content.subject === undefined) return;
-    const noted = this.#noting.then(() => noteReferrer(this.#client, this.#path, manifest, signal));
-    this.#noting = noted.catch(() => {});
-    await noted;
+    // The index is read, changed and written: one at a time, whichever rule it is for.
+    await this.#client.hosts.alone(
+      `${this.name}@${manifest.content.subject.digest}`,
+      async () => await noteReferrer(this.#client, this.#path, manifest, signal),
+    );
   }
 }

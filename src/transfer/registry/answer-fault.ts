@@ -1,3 +1,4 @@
+import { type Advice, commandLineAdvice } from '../advice.ts';
 import { TransferError, type TransferFault } from '../errors.ts';
 import { retryAfterMs } from '../http/retry.ts';
 import { type Answer, readBody } from '../http/wire.ts';
@@ -8,21 +9,28 @@ interface ServerError {
 }
 
 const hints: Partial<Record<TransferFault, string>> = {
-  Unauthorized: 'authentication required, or the credentials are wrong: run `ne-cli login`',
   Denied: 'you may not do that there',
   NotFound: 'not found',
   RateLimited: 'too many requests; try again later',
   ServerFailed: 'the server failed',
+  QuotaExceeded: 'there is no room left: raise the quota there, or free space',
+  Conflict: 'something else was written there at the same moment',
 };
 
 /** Reads a refusal and says it as a TransferError. `what` is the action in words: `read the manifest team/app:1.0`. */
-export async function answerFault(answer: Answer, what: string): Promise<TransferError> {
+export async function answerFault(
+  answer: Answer,
+  what: string,
+  advise: Advice = commandLineAdvice,
+): Promise<TransferError> {
   const errors = await serverErrors(answer);
-  const fault = faultOf(answer.status);
+  const fault = faultOf(answer.status, errors);
   const said = errors.map(({ code, message }) => (message === '' ? code : `${code}: ${message}`)).join('; ');
-  const why = [hints[fault] ?? `HTTP ${answer.status}`, said === '' ? undefined : `the server said ${said}`].filter(
-    Boolean,
-  );
+  const hint =
+    fault === 'Unauthorized'
+      ? `authentication required, or the credentials are wrong: ${advise.login(answer.url.host)}`
+      : hints[fault];
+  const why = [hint ?? `HTTP ${answer.status}`, said === '' ? undefined : `the server said ${said}`].filter(Boolean);
   const wait = retryAfterMs(answer.headers['retry-after'], Date.now());
   return new TransferError(fault, `${answer.url.host}: cannot ${what}: ${why.join('; ')}`, {
     status: answer.status,
@@ -37,14 +45,24 @@ export function printable(text: string): string {
   return clean.length <= 300 ? clean : `${clean.slice(0, 297)}...`;
 }
 
-function faultOf(status: number): TransferFault {
-  if (status === 401) return 'Unauthorized';
-  if (status === 403) return 'Denied';
-  if (status === 404) return 'NotFound';
-  if (status === 429) return 'RateLimited';
-  if (status === 408) return 'Interrupted';
-  return status >= 500 ? 'ServerFailed' : 'Refused';
+/** Harbor and Quay say 403, GitLab 400, a full disk is mostly a 500: their own words tell. */
+const noRoom = /quota|storage (limit|resource)|no space left|insufficient storage|disk (is )?full/i;
+
+function faultOf(status: number, errors: readonly ServerError[]): TransferFault {
+  const said = errors.some(({ code, message }) => noRoom.test(`${code.replaceAll('_', ' ')} ${message}`));
+  if (status === 507 || (said && status !== 401 && status !== 404 && status !== 429)) return 'QuotaExceeded';
+  return faults[status] ?? (status >= 500 ? 'ServerFailed' : 'Refused');
 }
+
+const faults: Readonly<Record<number, TransferFault>> = {
+  401: 'Unauthorized',
+  403: 'Denied',
+  404: 'NotFound',
+  408: 'Interrupted',
+  409: 'Conflict',
+  412: 'Conflict',
+  429: 'RateLimited',
+};
 
 async function serverErrors(answer: Answer): Promise<ServerError[]> {
   try {

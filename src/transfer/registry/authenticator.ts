@@ -1,3 +1,4 @@
+import type { Advice } from '../advice.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 import { hostnameOf, isLoopback } from '../http/address.ts';
 import type { Challenge } from '../http/challenge.ts';
@@ -12,6 +13,7 @@ export interface AuthenticatorOptions {
   readonly host: string;
   readonly credentials: CredentialSource;
   readonly clientId: string;
+  readonly advice: Advice;
 }
 
 interface Token {
@@ -144,7 +146,7 @@ export class Authenticator {
         : `the credentials of ${JSON.stringify(given.username)} were refused`;
     return new TransferError(
       'Unauthorized',
-      `${this.#options.host}: ${who}; run \`ne-cli login ${this.#options.host}\``,
+      `${this.#options.host}: ${who}; ${this.#options.advice.login(this.#options.host)}`,
       {
         ...(fault.status === undefined ? {} : { status: fault.status }),
         codes: fault.codes,

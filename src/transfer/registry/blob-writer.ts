@@ -15,6 +15,8 @@ export interface BlobToWrite {
   readonly mountFrom?: string;
   /** Its bytes from any offset on; after a cut it is asked again. */
   readonly open: (offset: number) => AsyncIterable<Buffer>;
+  /** Where they come from, for messages. */
+  readonly from?: string;
   /** Told how many bytes are on their way or arrived, counted from the start. */
   readonly onBytes?: (done: number) => void;
 }
@@ -74,7 +76,7 @@ class Upload {
     this.#client = client;
     this.#blob = blob;
     this.#signal = signal;
-    this.#check = new DigestCheck(blob, client.host);
+    this.#check = new DigestCheck(blob, blob.from ?? client.host);
     this.#retries = new Retries(client.retry, signal);
     this.#chunkBytes = client.options.chunkBytes;
   }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { type Advice, commandLineAdvice } from '../advice.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 import { hostnameOf, isLoopback } from '../http/address.ts';
 import { parseChallenges } from '../http/challenge.ts';
@@ -7,7 +8,8 @@ import { type Answer, discard, type HostTrust, Wire } from '../http/wire.ts';
 import { answerFault, printable } from './answer-fault.ts';
 import { Authenticator } from './authenticator.ts';
 import type { CredentialSource } from './credentials.ts';
-import { Slots } from './slots.ts';
+import { Hosts } from './hosts.ts';
+import type { Slots } from './slots.ts';
 
 export interface RegistryOptions {
   readonly credentials: CredentialSource;
@@ -17,8 +19,12 @@ export interface RegistryOptions {
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from; no proxy without it. */
   readonly proxyEnv?: Readonly<Record<string, string | undefined>>;
   readonly userAgent?: string;
-  /** Blobs read, and blobs written, at once. */
-  readonly transfers?: number;
+  /** Connections and limits that clients share; one of its own, closed with it, unless given. */
+  readonly hosts?: Hosts;
+  /** Plain HTTP only where `trust` asks for it. Without it, this machine may also be spoken to without TLS. */
+  readonly strict?: boolean;
+  /** What a person is told to do; for ne-cli unless given. */
+  readonly advice?: Advice;
   readonly retry?: RetryPolicy;
   /** Upload in chunks of so many bytes instead of one stream, for proxies that limit a body. */
   readonly chunkBytes?: number;
@@ -62,7 +68,9 @@ export class RegistryClient {
   /** Limits on blobs in flight. Who needs both takes the reading slot first. */
   readonly reading: Slots;
   readonly writing: Slots;
+  readonly hosts: Hosts;
   readonly #wire: Wire;
+  readonly #advice: Advice;
   readonly #authenticator: Authenticator;
   #reached: Promise<Reached> | undefined;
 
@@ -70,15 +78,17 @@ export class RegistryClient {
     this.host = host;
     this.options = options;
     this.retry = options.retry ?? defaultRetry;
-    const transfers = options.transfers ?? 6;
-    this.reading = new Slots(transfers);
-    this.writing = new Slots(transfers);
+    this.hosts = options.hosts ?? new Hosts();
+    this.reading = this.hosts.reading(host);
+    this.writing = this.hosts.writing(host);
+    const advice = options.advice ?? commandLineAdvice;
+    this.#advice = { ...advice, login: () => advice.login(host) };
     const userAgent = options.userAgent ?? 'ne-registry';
     this.#wire = new Wire({
-      trust: options.trust ?? (() => ({})),
+      trust: (name) => this.#trust(name),
       userAgent,
-      // Room for every blob in flight and a few small requests, so that neither ever waits for the other.
-      maxSockets: transfers * 2 + 4,
+      hosts: this.hosts,
+      advice: this.#advice,
       connectMs: options.connectMs ?? 15_000,
       idleMs: options.idleMs ?? 120_000,
       ...(options.authorities === undefined ? {} : { authorities: options.authorities }),
@@ -89,11 +99,13 @@ export class RegistryClient {
       host,
       credentials: options.credentials,
       clientId: userAgent,
+      advice: this.#advice,
     });
   }
 
+  /** Closes the connections, unless others share them. */
   close(): void {
-    this.#wire.close();
+    if (this.options.hosts === undefined) this.hosts.close();
   }
 
   /** The origin of the registry; reaches it first where that was not done yet. */
@@ -142,7 +154,19 @@ export class RegistryClient {
     }
     answer = await this.#followRedirects(request, answer, reached);
     if (request.accept.includes(answer.status)) return answer;
-    throw this.#explained(await answerFault(answer, request.what));
+    throw this.#explained(await answerFault(answer, request.what, this.#advice));
+  }
+
+  /** What is said of the registry by the name that the user knows also counts for the name it is asked by; its proxy for all that it leads to. */
+  #trust(name: string): HostTrust {
+    const find = this.options.trust ?? ((): HostTrust => ({}));
+    if (name === this.host || name === URL.parse(`https://${this.#name}`)?.host) return find(this.host);
+    const { proxy } = find(this.host);
+    return proxy === undefined ? find(name) : { proxy, ...find(name) };
+  }
+
+  get #name(): string {
+    return aliases[this.host] ?? this.host;
   }
 
   #explained(fault: TransferError): TransferError {
@@ -176,7 +200,7 @@ export class RegistryClient {
 
   /** A token that ended while a body was on its way is a passing failure: the next request brings a new one. */
   async #refusedMidway(answer: Answer, request: RegistryRequest): Promise<TransferError> {
-    const fault = await answerFault(answer, request.what);
+    const fault = await answerFault(answer, request.what, this.#advice);
     return new TransferError('Interrupted', fault.message, { status: 401, codes: fault.codes, cause: fault });
   }
 
@@ -216,13 +240,13 @@ export class RegistryClient {
 
   async #ping(signal: AbortSignal): Promise<Reached> {
     const trust = this.#wire.trust(this.host);
-    const name = aliases[this.host] ?? this.host;
+    const name = this.#name;
     if (trust.plainHttp === true) return await this.#greet(new URL(`http://${name}`), false, signal);
     const https = new URL(`https://${name}`);
     try {
       return await this.#greet(https, trust.insecure !== true, signal);
     } catch (error) {
-      const mayBePlain = trust.insecure === true || isLoopback(name);
+      const mayBePlain = trust.insecure === true || (this.options.strict !== true && isLoopback(name));
       if (!mayBePlain || !looksPlain(error)) throw error;
       return await this.#greet(new URL(`http://${name}`), false, signal).catch((second) => {
         throw isTransferError(second, 'Cancelled') ? second : error;
@@ -232,7 +256,8 @@ export class RegistryClient {
 
   async #greet(base: URL, verified: boolean, signal: AbortSignal): Promise<Reached> {
     const answer = await this.#wire.exchange({ method: 'GET', url: new URL('/v2/', base), signal });
-    if (answer.status === 429 || answer.status >= 500) throw await answerFault(answer, 'reach the registry');
+    if (answer.status === 429 || answer.status >= 500)
+      throw await answerFault(answer, 'reach the registry', this.#advice);
     discard(answer);
     this.#authenticator.learn(answer.status === 401 ? challengesOf(answer) : [], base, verified);
     return { base, verified };

@@ -1,4 +1,4 @@
-import { TransferError } from '../errors.ts';
+import { isTransferError, TransferError } from '../errors.ts';
 import { nextLink } from '../http/link.ts';
 import { readBody } from '../http/wire.ts';
 import type { RegistryClient } from './client.ts';
@@ -27,6 +27,25 @@ export async function* listTags(
   };
   const pages = listPages(client, request, signal);
   for await (const page of pages) yield* stringsOf(page, 'tags', client.host);
+}
+
+/** All tags of a repository at one moment. */
+export interface TagListing {
+  readonly tags: readonly string[];
+  /** False where the registry does not know the repository: to most, one that nothing was pushed to. */
+  readonly found: boolean;
+}
+
+/** Reads the whole list of tags. @throws TransferError when any page fails: a part of a list is never taken for all of it */
+export async function readTags(client: RegistryClient, repository: string, signal: AbortSignal): Promise<TagListing> {
+  const tags: string[] = [];
+  try {
+    for await (const tag of listTags(client, repository, signal)) tags.push(tag);
+  } catch (error) {
+    if (isTransferError(error, 'NotFound') && tags.length === 0) return { tags, found: false };
+    throw error;
+  }
+  return { tags, found: true };
 }
 
 /** The repositories of a registry that the caller may see (`_catalog`, a Docker extension that some registries lack). */

@@ -109,17 +109,18 @@ export async function headManifest(
 /** Writes a manifest under a tag or its digest. Answers whether the registry took note of its subject (`OCI-Subject`). */
 export async function putManifest(
   client: RegistryClient,
-  { repository, reference }: { repository: string; reference: string },
+  at: { repository: string; reference: string; headers?: Readonly<Record<string, string>> },
   manifest: ManifestBytes,
   signal: AbortSignal,
 ): Promise<{ subjectNoted: boolean }> {
+  const { repository, reference, headers } = at;
   const answer = await client.request({
     method: 'PUT',
     path: `/v2/${repository}/manifests/${reference}`,
     scopes: [pushScope(repository)],
     what: `write the manifest ${nameOf(repository, reference)}`,
     accept: [200, 201, 202],
-    headers: { 'content-type': manifest.mediaType },
+    headers: { ...headers, 'content-type': manifest.mediaType },
     body: manifest.bytes,
     signal,
   });
@@ -142,16 +143,17 @@ export async function putManifest(
 /** Deletes a tag, or a manifest with its tags. @throws TransferError `NotFound`; `Refused` where the registry cannot */
 export async function deleteManifest(
   client: RegistryClient,
-  repository: string,
-  reference: string,
+  at: { repository: string; reference: string; headers?: Readonly<Record<string, string>> },
   signal: AbortSignal,
 ): Promise<void> {
+  const { repository, reference, headers = {} } = at;
   const answer = await client.request({
     method: 'DELETE',
     path: `/v2/${repository}/manifests/${reference}`,
     scopes: [deleteScope(repository)],
     what: `delete ${nameOf(repository, reference)}`,
     accept: [200, 202, 204],
+    headers,
     signal,
   });
   discard(answer);

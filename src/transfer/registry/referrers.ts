@@ -1,4 +1,5 @@
-import type { Digest } from '../../domain/oci/digest.ts';
+import { createHash } from 'node:crypto';
+import { type Digest, digestOf } from '../../domain/oci/digest.ts';
 import { type Descriptor, readManifest } from '../../domain/oci/manifest.ts';
 import { mediaTypes } from '../../domain/oci/media-types.ts';
 import { isTransferError, TransferError } from '../errors.ts';
@@ -39,6 +40,12 @@ export async function listReferrers(
     if (!isTransferError(error) || ![400, 404, 405, 501].includes(error.status ?? 0)) throw error;
     return (await fallbackIndex(client, repository, digest, signal))?.content.children ?? [];
   }
+}
+
+/** One value for a set of referrers: two ends that list the same ones have the same, in whatever order. */
+export function referrersDigest(referrers: readonly Descriptor[]): Digest {
+  const digests = [...new Set(referrers.map(({ digest }) => digest))].sort();
+  return digestOf('sha256', createHash('sha256').update(digests.join('\n')).digest('hex'));
 }
 
 /** The tag that stands in for the referrers API: `sha256-…`. */

@@ -73,7 +73,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const register = createMetrics();
   const usage = new Usage(stores, now);
   const metrics = createRegistryMetrics(register, {
-    traffic: () => listeners.api.traffic(),
+    traffic: () => withUnseen(listeners.api.traffic(), stores.blobs.unseenTraffic),
     storage: () => usage.figures().then(storageFigures, () => undefined),
   });
   const apply = (next: Settings) => {
@@ -217,6 +217,10 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
     { name: 'closing the stores', run: () => stores.close() },
     { name: 'closing the management listener', run: async () => void (await management?.drain(1)) },
   ];
+}
+
+function withUnseen({ received, sent }: { received: number; sent: number }, unseen = 0) {
+  return { received, sent: sent + unseen };
 }
 
 function storageFigures({ blobBytes, reclaimableBytes, freeBytes }: UsageFigures) {

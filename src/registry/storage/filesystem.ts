@@ -28,6 +28,9 @@ const rehashing = 'rehashing';
 /** Bytes in files of one data directory. What `finish` returned survives a power cut. */
 export class FilesystemStore implements BlobStore {
   readonly shared = false;
+  get unseenTraffic(): number {
+    return this.#buffers.unseen;
+  }
   #layout: Layout;
   #sessions: Sessions;
   #space: Space;

@@ -48,6 +48,8 @@ export interface BlobStore {
   uploads(): AsyncIterable<{ id: string; size: number; modifiedAt: number }>;
   /** Free bytes where the store knows them (a file system), else undefined. */
   freeBytes(): Promise<number | undefined>;
+  /** Bytes that were sent to clients past the count of their sockets. */
+  readonly unseenTraffic?: number;
   /** Proves that a write is possible now; throws an error that says what to do otherwise. */
   probe(): Promise<void>;
   close(): Promise<void>;

@@ -1,11 +1,13 @@
 import { read } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { StoreError } from '../../metadata/store.ts';
 import type { BlobReader } from '../store.ts';
 import { deliver, gone, type Lent, PATIENCE } from './delivery.ts';
 import { storageError } from './faults.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 import { BufferPool } from './pool.ts';
+import { openSendfile, type Sendfile } from './sendfile.ts';
 import { SlowLane } from './slow-lane.ts';
 
 /** Buffers that nobody has a use for are freed after this time, milliseconds. */
@@ -16,17 +18,38 @@ export class Buffers {
   readonly large = new BufferPool(512 * 1024, 8);
   readonly small = new BufferPool(64 * 1024, 32);
   readonly lane = new SlowLane();
+  /** Looked for when the first large file is sent: a registry that sends none need not know. */
+  readonly #sendfile = { asked: false, found: undefined as Sendfile | undefined };
   readonly #trimmer = setInterval(() => {
     this.large.trim();
     this.small.trim();
   }, IDLE).unref();
+
+  /** The kernel's own way from a file to a socket, where there is one and it is known already. */
+  get sendfile(): Sendfile | undefined {
+    if (!this.#sendfile.asked) {
+      this.#sendfile.asked = true;
+      void openSendfile().then((found) => {
+        this.#sendfile.found = found;
+      });
+    }
+    return this.#sendfile.found;
+  }
+
+  /** Bytes that went to clients without their sockets' knowledge. */
+  get unseen(): number {
+    return this.#sendfile.found?.sent ?? 0;
+  }
 
   close(): void {
     clearInterval(this.#trimmer);
   }
 }
 
-/** Sends parts of a stored file from pooled buffers: one read, one write, whatever the kernel takes. */
+/** Pieces that one client gets before others have their turn. */
+const IN_A_ROW = 2;
+
+/** Sends parts of a stored file: handed over inside the kernel where it can be, else from pooled buffers. */
 export class FileReader implements BlobReader {
   readonly size: number;
   #file: OpenFile;
@@ -64,13 +87,34 @@ export class FileReader implements BlobReader {
     let slow = true;
     for (let position = start; position <= end; ) {
       if (sink.destroyed || this.#closed) throw gone();
+      const handed = await this.#handOver(sink, position, end);
+      position += handed;
       const wanted = end - position + 1;
-      const pool: BufferPool = slow || wanted <= small.size ? small : large;
+      if (wanted === 0) return;
+      const pool: BufferPool = slow || handed > 0 || wanted <= small.size ? small : large;
       const lent = { buffer: await pool.take(owner), pool, owner };
       const length = await this.#fill(lent, position, wanted);
       slow = (await deliver(sink, { ...lent, length }, lane)) > PATIENCE;
       position += length;
     }
+  }
+
+  /**
+   * As much as the kernel takes at once. What is left when it takes no more goes from a buffer, whose write tells when the client
+   * has room again, and whether it is there at all.
+   */
+  async #handOver(sink: Writable, start: number, end: number): Promise<number> {
+    const { sendfile } = this.#buffers;
+    if (sendfile === undefined) return 0;
+    const { fd } = this.#file;
+    let position = start;
+    for (let pieces = 1; position <= end; pieces++) {
+      const count = sendfile.send(sink, { fd, start: position, end });
+      position += count;
+      if (count === 0 || this.#closed) break;
+      if (pieces % IN_A_ROW === 0) await immediate();
+    }
+    return position - start;
   }
 
   async close(): Promise<void> {

@@ -9,14 +9,18 @@ import { childSelector, registryLabel } from './registry/names.ts';
 import { registryReconciler } from './registry/reconcile.ts';
 import { type RegistryResource, registryKind } from './registry/resource.ts';
 import { childKinds, type Node } from './registry/view.ts';
-import { replicationRuleReconciler } from './replication-rule/reconcile.ts';
+import { registryClients } from './registry-client/clients.ts';
+import { replicationRuleController, replicationRules } from './replication-rule/controller.ts';
 import { type ReplicationRuleResource, replicationRuleKind } from './replication-rule/resource.ts';
 import { registriesConcernedBy, rolesOf } from './replication-rule/roles.ts';
-import { retentionPolicyKind, retentionPolicyReconciler } from './retention-policy/reconcile.ts';
+import { retentionPolicyController, retentionRules } from './retention-policy/controller.ts';
+import { type RetentionPolicyResource, retentionPolicyKind } from './retention-policy/resource.ts';
+import { ruleRemovalController } from './rules/controller.ts';
 import { Controller, requestFor, requestForLabel, type Source, source } from './runtime/controller.ts';
 import { EventRecorder } from './runtime/events.ts';
 import { fence } from './runtime/fence.ts';
 import type { RuntimeMetrics } from './runtime/metrics.ts';
+import type { Tools } from './tools.ts';
 
 export interface ControllersOptions {
   readonly client: KubeClient & ListWatch;
@@ -47,9 +51,16 @@ export async function startControllers(options: ControllersOptions): Promise<voi
   const now = (): Date => new Date();
   const registries = follow<RegistryResource>(registryKind);
   const rules = follow<ReplicationRuleResource>(replicationRuleKind);
+  const policies = follow<RetentionPolicyResource>(retentionPolicyKind);
+  const pods = follow<Pod>({ apiVersion: 'v1', kind: 'Pod' }, { labelSelector: childSelector });
+  const clientOf = registryClients({ client, pods });
+  const { metrics, concurrency } = options;
+  const tools: Tools = { client, events, now, log, metrics, concurrency, registries, pods, clientOf };
   const controllers = [
-    registryController(options, { client, events, now, follow, registries, rules }),
-    ...later(options, { client, now, follow, registries, rules }),
+    registryController(options, { ...tools, follow, rules }),
+    replicationRuleController(tools, rules),
+    retentionPolicyController(tools, policies),
+    ruleRemovalController(tools, [retentionRules(tools, policies), replicationRules(tools, rules)]),
   ];
   try {
     await Promise.all(controllers.map((each) => started(each, signal)));
@@ -64,22 +75,18 @@ export async function startControllers(options: ControllersOptions): Promise<voi
 type Narrow<T extends KubeObject> = Partial<Pick<CacheOptions<T>, 'labelSelector' | 'keep'>>;
 type Follow = <T extends KubeObject>(kind: KindRef, narrow?: Narrow<T>) => Cache<T>;
 
-interface Tools {
-  readonly client: KubeClient;
-  readonly now: () => Date;
+interface RegistryTools extends Tools {
   readonly follow: Follow;
-  readonly registries: Cache<RegistryResource>;
   readonly rules: Cache<ReplicationRuleResource>;
 }
 
 function registryController(
   { image, ownNamespace, namespaces, concurrency, log, metrics }: ControllersOptions,
-  { client, events, now, follow, registries, rules }: Tools & { readonly events: EventRecorder },
+  { client, events, now, follow, registries, rules, pods }: RegistryTools,
 ): Controller {
   const children = new Map(
     childKinds.map((kind) => [kind.kind as string, follow<KubeObject>(kind, { labelSelector: childSelector })]),
   );
-  const pods = follow<Pod>({ apiVersion: 'v1', kind: 'Pod' }, { labelSelector: childSelector });
   // Nodes belong to no namespace, so a Role cannot give the right to read them.
   const nodes =
     namespaces.length === 0 ? follow<Node>({ apiVersion: 'v1', kind: 'Node' }, { keep: addressesAlone }) : undefined;
@@ -110,26 +117,6 @@ function registryController(
     replication: (registry) => rolesOf(registry, { rules: rules.list(), registries: registries.list() }),
   });
   return new Controller({ name: 'registry', reconcile, sources, concurrency, log, metrics });
-}
-
-/** Kinds that are accepted and whose work comes later. */
-function later({ log, metrics }: ControllersOptions, { client, now, follow, rules }: Tools): Controller[] {
-  const policies = follow(retentionPolicyKind);
-  const common = { concurrency: 1, log, metrics };
-  return [
-    new Controller({
-      ...common,
-      name: 'replicationrule',
-      reconcile: replicationRuleReconciler({ client, rules, now }),
-      sources: [source({ cache: rules, mapTo: requestFor })],
-    }),
-    new Controller({
-      ...common,
-      name: 'retentionpolicy',
-      reconcile: retentionPolicyReconciler({ client, policies, now }),
-      sources: [source({ cache: policies, mapTo: requestFor })],
-    }),
-  ];
 }
 
 function concernedByNodes(registries: Cache<RegistryResource>): { namespace: string; name: string }[] {

@@ -10,7 +10,7 @@ import { getManifest, type ManifestBytes, manifestFrom, putManifest } from './ma
 import { pullScope } from './scope.ts';
 
 /** The most referrers of one subject that are followed. */
-const maxReferrers = 10_000;
+const maxReferrers = 100_000;
 
 /**
  * The manifests whose subject is `digest`: by the referrers API, else by the fallback tag

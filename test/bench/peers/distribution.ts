@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { distributionProgram } from '../../integration/cli/distribution-program.ts';
+import { distributionProgram } from '../../programs/distribution.ts';
 import { freePort, Program } from '../process.ts';
 import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';

@@ -6,8 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { type Peer, startDistribution } from '../../programs/distribution.ts';
 import { cli, freshHome } from './cli.ts';
-import { type Peer, startDistribution } from './peer.ts';
 import { type SampleDescriptor, SampleLayout } from './sample.ts';
 
 /** What skopeo writes is what Podman and Docker write; every kind must arrive as the same image. */

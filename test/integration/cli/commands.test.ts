@@ -4,9 +4,9 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { type Peer, startDistribution } from '../../programs/distribution.ts';
 import { startServer } from '../registry/server.ts';
 import { cli, freshHome, type Run } from './cli.ts';
-import { type Peer, startDistribution } from './peer.ts';
 import { type SampleDescriptor, SampleLayout } from './sample.ts';
 
 interface Registry extends Peer {

@@ -11,9 +11,9 @@ import { openImage } from '../../../src/transfer/image/open-image.ts';
 import { RegistryImage } from '../../../src/transfer/image/registry-image.ts';
 import { RegistryClient } from '../../../src/transfer/registry/client.ts';
 import { headManifest } from '../../../src/transfer/registry/manifests.ts';
+import { type Peer, startDistribution } from '../../programs/distribution.ts';
+import { type Fault, type FaultProxy, startFaultProxy } from '../../programs/fault-proxy.ts';
 import { startServer } from '../registry/server.ts';
-import { type Fault, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
-import { type Peer, startDistribution } from './peer.ts';
 import { SampleLayout } from './sample.ts';
 
 const layerBytes = 6_000_000;

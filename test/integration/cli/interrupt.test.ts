@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Peer, startDistribution } from '../../programs/distribution.ts';
+import { startFaultProxy } from '../../programs/fault-proxy.ts';
 import { cli, freshHome, outcome, startCli } from './cli.ts';
-import { startFaultProxy } from './fault-proxy.ts';
-import { type Peer, startDistribution } from './peer.ts';
 import { SampleLayout } from './sample.ts';
 
 describe('SIGINT', () => {

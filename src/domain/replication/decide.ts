@@ -1,6 +1,6 @@
 /** What one tag needs at one target: pure, and the only place where that is decided. */
 import type { Digest } from '../oci/digest.ts';
-import { isNewer, versionOf } from './version.ts';
+import { isNewer, standOf } from './version.ts';
 
 /** A tag as an endpoint tells of it; registries of this project tell versions and tombstones too. */
 export interface TagState {
@@ -135,7 +135,7 @@ function copyAs(reason: CopyReason, source: TagState, target: TagState | undefin
 
 /** Whether both sides tell versions and the source's is the newer one. */
 function isAhead(source: TagState, target: TagState): boolean {
-  const [one, other] = [versionOf(source), versionOf(target)];
+  const [one, other] = [standOf(source), standOf(target)];
   return one !== undefined && other !== undefined && isNewer(one, other);
 }
 

@@ -1,8 +1,8 @@
 import { Range } from 'semver';
-import { matcherOf } from '../retention/pattern.ts';
 import { nextTime } from '../schedule.ts';
 import { type Endpoint, hasPattern, placeOf, readSource, readTarget } from './endpoint.ts';
 import { SpecFields } from './fields.ts';
+import { matcherOf } from './pattern.ts';
 import { InvalidRule, type ReplicationRule } from './rule.ts';
 import type { TagSelection } from './select.ts';
 import { isTimeZone, readTimeOfDay, type Window } from './window.ts';
@@ -93,7 +93,7 @@ function isOnto(source: Endpoint, target: Endpoint): boolean {
 function readTags(fields: SpecFields | undefined): TagSelection {
   if (fields === undefined) return { include: [], exclude: [] };
   fields.refuseOthers(['include', 'exclude', 'semver', 'newest', 'pushedWithin']);
-  const patterns = (field: string) => fields.texts(field).map((pattern) => matcherOf(pattern, { single: true }));
+  const patterns = (field: string) => fields.texts(field).map((pattern) => matcherOf(pattern));
   const semver = fields.parsed(
     'semver',
     rangeOf,

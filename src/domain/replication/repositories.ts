@@ -1,7 +1,7 @@
 /** Which repositories a source's path names, and what they are called at a target. */
 import { isRepositoryName } from '../oci/reference.ts';
-import { type Matcher, matcherOf } from '../retention/pattern.ts';
 import { hasPattern } from './endpoint.ts';
+import { type Matcher, matcherOf } from './pattern.ts';
 
 /**
  * A test for repositories: `*` any part of a segment, `?` one character of it, `**` any number of segments (at least one at
@@ -9,7 +9,7 @@ import { hasPattern } from './endpoint.ts';
  */
 export function repositoryMatcher(pattern: string): Matcher {
   if (!hasPattern(pattern)) return (name) => name === pattern;
-  const parts = pattern.split('/').map((part) => (part === '**' ? part : matcherOf(part, { single: true })));
+  const parts = pattern.split('/').map((part) => (part === '**' ? part : matcherOf(part)));
   return (name) => matches(parts, name.split('/'));
 }
 

@@ -1,5 +1,5 @@
-import type { Matcher } from '../retention/pattern.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Matcher } from './pattern.ts';
 import type { RetryWaits } from './retry.ts';
 import type { TagSelection } from './select.ts';
 import type { Window } from './window.ts';

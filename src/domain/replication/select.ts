@@ -1,6 +1,6 @@
 /** Which tags of a repository a rule is about. */
 import { parse, type Range, satisfies } from 'semver';
-import type { Matcher } from '../retention/pattern.ts';
+import type { Matcher } from './pattern.ts';
 
 export interface TagSelection {
   /** One must match; empty means all. */

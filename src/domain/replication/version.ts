@@ -1,17 +1,30 @@
-/** A tag's place in its history: registries that copy from each other settle what is newer by it, all alike. */
-export interface Version {
+/** What a tag is, or was last, as registries that copy from each other compare it: all settle alike what is newer. */
+export interface Stand {
   readonly version: number;
   /** Identity of the registry where the change was made. */
   readonly origin: string;
+  /** Undefined where the tag was deleted. An image that expired stands as it stood. */
+  readonly digest?: string | undefined;
 }
 
-/** Larger version first, then larger origin (by code units): a total order, so that every registry settles alike. */
-export function isNewer(one: Version, other: Version): boolean {
-  return one.version === other.version ? one.origin > other.origin : one.version > other.version;
+/**
+ * Larger version first, then larger origin (by code units). Both are equal for two states only where a registry was put back to
+ * an earlier moment: an image counts more than none then, and the larger digest more than the other.
+ */
+export function isNewer(one: Stand, other: Stand): boolean {
+  if (one.version !== other.version) return one.version > other.version;
+  if (one.origin !== other.origin) return one.origin > other.origin;
+  return (one.digest ?? '') > (other.digest ?? '');
 }
 
-/** The version of a record, where it has one. */
-export function versionOf(record: { version?: number; origin?: string }): Version | undefined {
-  const { version, origin } = record;
-  return version === undefined || origin === undefined ? undefined : { version, origin };
+/** The stand of a record, where it has a version. */
+export function standOf(record: {
+  readonly version?: number;
+  readonly origin?: string;
+  readonly digest: string;
+  readonly deleted?: 'deleted' | 'expired';
+}): Stand | undefined {
+  const { version, origin, digest, deleted } = record;
+  if (version === undefined || origin === undefined) return undefined;
+  return { version, origin, digest: deleted === 'deleted' ? undefined : digest };
 }

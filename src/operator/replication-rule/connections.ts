@@ -83,7 +83,7 @@ async function toRegistry(
   const registry = find(place.namespace, place.name);
   // One answer for both: whoever may not name a Registry does not learn whether it exists.
   if (registry === undefined || registry.metadata.deletionTimestamp !== undefined || !admits(registry, namespace)) {
-    throw new Failing('RegistryMissing', missing(place, namespace));
+    throw new Failing('RegistryNotFound', missing(place, namespace));
   }
   const host = registry.spec.host.toLowerCase();
   if (isSame(registry, worker)) return { registry: place.registry, host, self: true };

@@ -1,13 +1,12 @@
 /** The controller of ReplicationRules. */
 import type { Cache } from '../kube/cache.ts';
-import { Failing } from '../registry/failing.ts';
 import type { RegistryResource } from '../registry/resource.ts';
 import type { WatchedRules } from '../rules/controller.ts';
 import { Controller, requestFor, source } from '../runtime/controller.ts';
 import { isChanged, type Tools, turned } from '../tools.ts';
 import { replicationRuleReconciler } from './reconcile.ts';
 import type { ReplicationRuleResource } from './resource.ts';
-import { workerOf } from './worker.ts';
+import { keepsRule } from './roles.ts';
 
 export function replicationRuleController(tools: Tools, rules: Cache<ReplicationRuleResource>): Controller {
   const { registries, concurrency, log, metrics } = tools;
@@ -35,23 +34,8 @@ export function replicationRules(
     kind: 'replication',
     cache: rules as unknown as Cache,
     wants: (registry, name) => {
-      const rule = rules.get(registry.metadata.namespace, name);
-      if (rule === undefined || rule.metadata.deletionTimestamp !== undefined) return false;
-      return isWorker(registry, rule, registries.list(registry.metadata.namespace));
+      const { namespace } = registry.metadata;
+      return keepsRule(registry, rules.get(namespace, name), registries.list(namespace));
     },
   };
-}
-
-/** What waits for a decision between Registries stays where it is. */
-function isWorker(
-  { metadata }: RegistryResource,
-  rule: ReplicationRuleResource,
-  registries: readonly RegistryResource[],
-): boolean {
-  try {
-    return workerOf(rule, registries).metadata.name === metadata.name;
-  } catch (error) {
-    if (error instanceof Failing) return error.reason === 'RegistryAmbiguous';
-    throw error;
-  }
 }

@@ -35,6 +35,20 @@ export function knownWorkerOf(
   }
 }
 
+/**
+ * Whether a Registry that has this rule shall keep it: it is the one that carries it out, or there is no telling which one is.
+ * A slip in a rule stops nothing.
+ */
+export function keepsRule(
+  registry: RegistryResource,
+  rule: ReplicationRuleResource | undefined,
+  registries: readonly RegistryResource[],
+): boolean {
+  if (rule === undefined || rule.metadata.deletionTimestamp !== undefined) return false;
+  const worker = knownWorkerOf(rule, registries);
+  return worker === undefined || worker.metadata.uid === registry.metadata.uid;
+}
+
 /** Those that may have to change when this rule comes, changes or goes. */
 export function registriesConcernedBy(
   rule: ReplicationRuleResource,

@@ -48,7 +48,7 @@ function only(registries: readonly RegistryResource[], namespace: string): Regis
   const [first] = registries;
   if (first === undefined) {
     throw new Failing(
-      'RegistryMissing',
+      'RegistryNotFound',
       `there is no Registry in namespace ${namespace} that could do the work: create one, or create the rule where one is`,
     );
   }
@@ -62,7 +62,7 @@ function only(registries: readonly RegistryResource[], namespace: string): Regis
 
 function missing(field: string, name: string, namespace: string): never {
   throw new Failing(
-    'RegistryMissing',
+    'RegistryNotFound',
     `there is no Registry ${namespace}/${name}, which ${field} names: create it, or correct the rule`,
   );
 }

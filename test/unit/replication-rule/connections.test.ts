@@ -79,7 +79,7 @@ test('what is missing is named, with what to do', async () => {
     await refusal(rule(spec), { secrets: { 'team/pull': { password } } }),
     /^SecretMissing.*dockerconfigjson/,
   );
-  assert.match(await refusal(rule({ targets: ['registry://x/a'] })), /^RegistryMissing: .*team\/x/);
+  assert.match(await refusal(rule({ targets: ['registry://x/a'] })), /^RegistryNotFound: .*team\/x/);
 });
 
 test('Docker Hub, URLs, tokens and damaged files', () => {
@@ -143,7 +143,7 @@ test('a Registry of another namespace admits rules by its annotation; else it is
   const secrets = { 'far/main-replication': { username: 'ne-replication', password } };
   const far = (annotations: Record<string, string>) => registry('main', {}, { namespace: 'far', annotations });
   const closed = await refusal(push, { registries: [main, far({})], secrets });
-  assert.match(closed, /^RegistryMissing: .*replication-namespaces must list team/);
+  assert.match(closed, /^RegistryNotFound: .*replication-namespaces must list team/);
   assert.equal(await refusal(push, { secrets }), closed, 'the same where there is none');
   const open = far({ 'ne-registry.io/replication-namespaces': 'team' });
   const { connections } = await resolved(push, { registries: [main, open], secrets });

@@ -40,7 +40,7 @@ test('where none is there, or no telling which, the message says what to do', ()
   };
   assert.match(
     reason(() => workerOf(rule(), [])),
-    /^RegistryMissing: .*namespace team/,
+    /^RegistryNotFound: .*namespace team/,
   );
   assert.match(
     reason(() => workerOf(rule(), both)),
@@ -48,17 +48,17 @@ test('where none is there, or no telling which, the message says what to do', ()
   );
   assert.match(
     reason(() => workerOf(rule({ registryRef: { name: 'x' } }), both)),
-    /^RegistryMissing: .*team\/x/,
+    /^RegistryNotFound: .*team\/x/,
   );
   // Another Registry is there, but the rule means one that is not.
   assert.match(
     reason(() => workerOf(rule({ source: 'registry://gone/a' }), [main])),
-    /^RegistryMissing: .*team\/gone/,
+    /^RegistryNotFound: .*team\/gone/,
   );
   const leaving = registry('main', {}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
   assert.match(
     reason(() => workerOf(rule(), [leaving])),
-    /^RegistryMissing/,
+    /^RegistryNotFound/,
   );
 });
 

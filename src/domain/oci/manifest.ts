@@ -64,6 +64,17 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
   };
 }
 
+/**
+ * Bytes of a manifest, its config and its layers, each layer counted once; of an index those of the manifest alone. Sizes are what
+ * the pusher claims, and their sum as much of it as a number can say exactly.
+ * @param own bytes of the manifest
+ */
+export function contentSizeOf({ config, layers }: Pick<Manifest, 'config' | 'layers'>, own: number): number {
+  const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
+  const sum = [...sizes.values()].reduce((all, size) => all + size, own + (config?.size ?? 0));
+  return Math.min(sum, Number.MAX_SAFE_INTEGER);
+}
+
 /** Whether a registry may lack this layer, because its publisher does not let it be handed on. */
 export function mayBeMissing(layer: Descriptor): boolean {
   return isNonDistributable(layer.mediaType);

@@ -12,7 +12,7 @@ export async function* importBatches(
   let bytes = 0;
   for await (const row of rows) {
     batch.push(row);
-    bytes += row.row === 'manifest' ? row.bytes.byteLength : 0;
+    bytes += 'bytes' in row ? row.bytes.byteLength : 0;
     if (batch.length < mostRows && bytes < mostBytes) continue;
     yield batch;
     batch = [];

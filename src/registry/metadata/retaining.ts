@@ -14,14 +14,20 @@ export interface Retaining {
   /**
    * Expires images: each goes to the trash with its bytes, edges and tags, and its blobs stay until it leaves the trash. An image
    * stays where it is not as `seen` any more (a tag came, went or moved here or away, it was pulled later, it is gone), and where
-   * a manifest that is not in the batch names it as its child. Leaves tombstones (`expired`) and change rows as a deletion does.
+   * a manifest that does not go with this batch names it as its child. What belongs together in a batch stays together: with an
+   * image that is not as seen the index that holds it, and with an image that stays its children and referrers. Leaves tombstones
+   * (`expired`) and change rows as a deletion does. One transaction, so that a batch of some hundred is large enough.
    * `in-use-changed`: some cluster reported images since `inUseRevision` that it did not report before; nothing was written.
-   * One transaction.
    */
   expire(batch: Expiry): Promise<ExpiryResult>;
 
   /** What is in the trash, by (expiredAt, digest) after `last`, at most `limit`; of one repository where given. */
   trash(page: { repository?: string; last?: TrashPosition; limit: number }): Awaitable<TrashRow[]>;
+  /**
+   * What these names mean in the trash, by (expiredAt, repository, digest): digests of manifests or of their configs, in whatever
+   * repository, and tags. A tag may have belonged to several; who was it last comes last.
+   */
+  inTrash(names: TrashNames): Awaitable<TrashRow[]>;
   /**
    * Puts images back, with exact bytes, push and pull times, and those of their tags that nobody has set meanwhile. Those that
    * they need out of the trash (children, and the referrers that went with them) come along. Unknown ones are left out.
@@ -75,6 +81,11 @@ export interface TrashPosition {
   readonly digest: Digest;
 }
 
+export interface TrashNames {
+  readonly digests?: readonly Digest[];
+  readonly tags?: readonly { readonly repository: string; readonly tag: string }[];
+}
+
 export interface TrashRow {
   readonly repository: string;
   readonly digest: Digest;
@@ -90,7 +101,7 @@ export interface TrashRow {
 export interface RestoredImage {
   readonly digest: Digest;
   readonly tags: readonly string[];
-  /** Tags that point elsewhere now, and stay there. */
+  /** Tags that somebody has set or deleted since: they stay as they are now. */
   readonly tagsTaken: readonly string[];
 }
 

@@ -25,6 +25,13 @@ export class Connection {
     return this.#prepared(sql).all(...values) as T[];
   }
 
+  /** Rows as lists of their columns instead of objects: for a million of them. A text is asked for in one of the two ways only. */
+  arrays<T extends readonly unknown[]>(sql: string, ...values: SQLInputValue[]): T[] {
+    const statement = this.#prepared(sql);
+    statement.setReturnArrays(true);
+    return statement.all(...values) as unknown as T[];
+  }
+
   /** Runs a statement; returns the number of rows changed and the last row id. */
   run(sql: string, ...values: SQLInputValue[]): { changes: number; id: number } {
     const { changes, lastInsertRowid } = this.#prepared(sql).run(...values);

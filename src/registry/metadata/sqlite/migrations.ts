@@ -2,10 +2,11 @@ import { StoreError } from '../store.ts';
 import type { Connection } from './connection.ts';
 import { initialSchema } from './schema.ts';
 import { reclaimSchema } from './schema-reclaim.ts';
+import { retentionSchema } from './schema-retention.ts';
 import { rulesSchema } from './schema-rules.ts';
 
 /** Applied in order; the index plus one is the version. Never edit one that was released: add the next. */
-const migrations: readonly string[] = [initialSchema, reclaimSchema, rulesSchema];
+const migrations: readonly string[] = [initialSchema, reclaimSchema, rulesSchema, retentionSchema];
 
 /** `PRAGMA application_id`: tells our database from somebody else's file. "NERG". */
 const APPLICATION_ID = 0x4e455247;

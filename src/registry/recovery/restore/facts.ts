@@ -1,9 +1,9 @@
-import { readManifest } from '../../../domain/oci/manifest.ts';
+import { contentSizeOf, readManifest } from '../../../domain/oci/manifest.ts';
 import type { ExportedRow } from '../../metadata/recovery.ts';
 
 type Facts = Pick<
   Extract<ExportedRow, { row: 'manifest' }>,
-  'mediaType' | 'edges' | 'subject' | 'artifactType' | 'annotations'
+  'mediaType' | 'edges' | 'subject' | 'artifactType' | 'annotations' | 'contentSize'
 >;
 
 /** Characters of annotations that a list of referrers repeats. */
@@ -11,7 +11,8 @@ const longestListed = 64 * 1024;
 
 /** What the metadata keeps of a manifest beside its bytes, from the bytes. Throws InvalidManifest. */
 export function factsOf(bytes: Uint8Array, mediaType: string): Facts {
-  const { config, layers, children, subject, artifactType, annotations } = readManifest(bytes, mediaType);
+  const manifest = readManifest(bytes, mediaType);
+  const { config, layers, children, subject, artifactType, annotations } = manifest;
   const edges = [
     ...(config ? [{ kind: 'config' as const, digest: config.digest }] : []),
     ...layers.map(({ digest }) => ({ kind: 'layer' as const, digest })),
@@ -21,6 +22,7 @@ export function factsOf(bytes: Uint8Array, mediaType: string): Facts {
   return {
     mediaType,
     edges,
+    contentSize: contentSizeOf(manifest, bytes.byteLength),
     ...(subject && { subject: subject.digest }),
     ...(artifactType && { artifactType }),
     ...(subject && annotations && lengthOf(annotations) <= longestListed && { annotations: { ...annotations } }),

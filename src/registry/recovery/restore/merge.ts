@@ -3,13 +3,23 @@ import type { JournalChange } from '../rows.ts';
 import { MergedBlobs } from './merged-blobs.ts';
 import { MergedManifests } from './merged-manifests.ts';
 import { MergedTags } from './merged-tags.ts';
-import type { Overlay } from './overlay.ts';
+import { keyOf, type Overlay } from './overlay.ts';
 import type { RestoreReport } from './report.ts';
 import type { Listing } from './stored-bytes.ts';
 
 type Kind = ExportedRow['row'];
 /** The order of an export. */
-const order: readonly Kind[] = ['head', 'repository', 'blob', 'visible', 'manifest', 'tag', 'tombstone', 'rule'];
+const order: readonly Kind[] = [
+  'head',
+  'repository',
+  'blob',
+  'visible',
+  'manifest',
+  'tag',
+  'tombstone',
+  'rule',
+  'trash',
+];
 
 export interface MergeParts {
   /** Empty where there is nothing but the journal. */
@@ -68,6 +78,7 @@ function sectionsOf(parts: MergeParts): Sections {
     manifest: { take: (row) => manifests.take(row), end: () => manifests.end() },
     tag: { take: (row) => tags.take(row), end: () => [] },
     tombstone: { take: (row) => tags.takeTombstone(row), end: () => tags.end() },
+    trash: trash(parts.overlay),
   };
 }
 
@@ -82,6 +93,16 @@ function repositories(overlay: Overlay): Section {
     *end() {
       for (const name of overlay.repositories) if (!seen.has(name)) yield { row: 'repository', name };
     },
+  };
+}
+
+/** What expired before the base was written, and was neither restored nor pushed again since. */
+function trash({ manifests }: Overlay): Section {
+  return {
+    *take(row) {
+      if (row.row === 'trash' && !manifests.has(keyOf(row.repository, row.digest))) yield row;
+    },
+    end: () => [],
   };
 }
 

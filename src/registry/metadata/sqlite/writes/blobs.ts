@@ -104,8 +104,9 @@ export function deleteBlob(
   const shown = 'SELECT 1 AS found FROM repository_blobs WHERE blob_id = ? AND repository = ?';
   if (blob === undefined || connection.get(shown, blob.id, repository) === undefined) return 'unknown';
   const id = findRepository(connection, repository) ?? -1;
-  const needed = `SELECT 1 AS found FROM edges WHERE target = ? AND repository_id = ? AND kind IN ('config', 'layer') LIMIT 1`;
-  if (connection.get(needed, digest, id) !== undefined) return 'referenced';
+  const needed = `SELECT 1 AS found FROM edges WHERE target = ?1 AND repository_id = ?2 AND kind IN ('config', 'layer')
+    UNION ALL SELECT 1 FROM trash_edges WHERE target = ?1 AND repository = ?3 AND kind IN ('config', 'layer') LIMIT 1`;
+  if (connection.get(needed, digest, id, repository) !== undefined) return 'referenced';
   connection.run('DELETE FROM repository_blobs WHERE blob_id = ? AND repository = ?', blob.id, repository);
   reviewIfUnreferenced(connection, digest, now);
   recordChange(connection, { kind: 'blob-deleted', at: now, repository, digest, actor: '' });

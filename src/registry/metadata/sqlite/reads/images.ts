@@ -1,0 +1,96 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Digest } from '../../../../domain/oci/digest.ts';
+import type { ImageRow } from '../../retaining.ts';
+import { type Connection, openForReading } from '../connection.ts';
+import { storeError } from '../faults.ts';
+
+/** Images between two turns of the event loop: a few milliseconds. */
+const BATCH = 2000;
+
+/** Of a row `m` that is older than the columns: worked out from its edges (`schema-retention.ts`). */
+export const CONTENT_SIZE = `coalesce(m.content_size, m.size + (SELECT coalesce(sum(b.size), 0) FROM edges e JOIN blobs b ON b.digest = e.target
+  WHERE e.manifest_id = m.id AND e.kind IN ('config', 'layer')))`;
+export const CONFIG = `CASE WHEN m.content_size IS NOT NULL THEN m.config
+  ELSE (SELECT target FROM edges WHERE manifest_id = m.id AND kind = 'config') END`;
+export const CHILDREN = `CASE WHEN m.content_size IS NOT NULL THEN m.children
+  ELSE (SELECT group_concat(target, char(10)) FROM edges WHERE manifest_id = m.id AND kind = 'child') END`;
+
+const IMAGE = `SELECT m.id, m.digest, m.media_type, m.pushed_at, m.pulled_hour, ${CONTENT_SIZE}, m.subject, ${CONFIG}, ${CHILDREN},
+  (SELECT group_concat(name, char(10)) FROM tags t WHERE t.manifest_id = m.id) FROM manifests m`;
+const PAGE = `${IMAGE} WHERE m.repository_id = ? AND m.id > ? ORDER BY m.id LIMIT ${BATCH}`;
+const ONE = `${IMAGE} WHERE m.repository_id = (SELECT id FROM repositories WHERE name = ?) AND m.digest = ?`;
+
+/** In the order of the columns: making a million objects of named columns takes half as long again. */
+type Raw = [
+  id: number,
+  digest: Digest,
+  mediaType: string,
+  pushedAt: number,
+  pulledHour: number | null,
+  contentSize: number,
+  subject: Digest | null,
+  config: Digest | null,
+  children: string | null,
+  tags: string | null,
+];
+
+/** One page, after the row `last`. */
+export function imagePage(connection: Connection, repository: number, last: number): Raw[] {
+  return connection.arrays<Raw>(PAGE, repository, last);
+}
+
+/**
+ * Images of a repository as of one moment: one read transaction on a connection of its own, closed when the reader has finished or
+ * given up. Throws StoreError.
+ */
+export async function* images(path: string, repository: string): AsyncGenerator<readonly ImageRow[]> {
+  const connection = openForReading(path);
+  try {
+    connection.db.exec('BEGIN');
+    const sql = 'SELECT id FROM repositories WHERE name = ?';
+    const id = connection.get<{ id: number }>(sql, repository)?.id ?? -1;
+    const shape = shaper();
+    for (let last = 0; ; await turn()) {
+      const page = imagePage(connection, id, last);
+      if (page.length > 0) yield page.map(shape);
+      last = page.at(-1)?.[0] ?? last;
+      if (page.length < BATCH) return;
+    }
+  } catch (error) {
+    throw storeError(error);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Those of them that are there. */
+export function imagesOf(connection: Connection, repository: string, digests: readonly Digest[]): ImageRow[] {
+  return digests.flatMap((digest) => connection.arrays<Raw>(ONE, repository, digest)).map(shaper());
+}
+
+/** Media types are few: each is kept once, however many images have it. */
+function shaper(): (raw: Raw) => ImageRow {
+  const types = new Map<string, string>();
+  return ([, digest, mediaType, pushedAt, pulledHour, contentSize, subject, config, children, tags]) => {
+    const known = types.get(mediaType) ?? mediaType;
+    if (known === mediaType) types.set(mediaType, mediaType);
+    return {
+      digest,
+      tags: linesOf(tags),
+      mediaType: known,
+      pushedAt,
+      ...(pulledHour !== null && { pulledHour }),
+      contentSize,
+      ...(children !== null && { children: children.split('\n') as Digest[] }),
+      ...(subject !== null && { subject }),
+      ...(config !== null && { config }),
+    };
+  };
+}
+
+/** What `group_concat` joined; the same empty list for all that have nothing. */
+export function linesOf(text: string | null): readonly string[] {
+  return text === null ? none : text.split('\n');
+}
+
+const none: readonly string[] = [];

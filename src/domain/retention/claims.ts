@@ -1,6 +1,6 @@
-import type { Image } from './image.ts';
 import { matcherOf } from './pattern.ts';
 import type { Count, Policy, Rule, TagRequirement } from './policy.ts';
+import type { ImageTable } from './table.ts';
 
 const day = 86_400_000;
 
@@ -13,9 +13,7 @@ export interface Claims {
 }
 
 export interface Candidates {
-  readonly images: readonly Image[];
-  /** Tags that count, for each image. */
-  readonly tags: readonly (readonly string[])[];
+  readonly table: ImageTable;
   /** Positions of the images that rules may speak of, oldest first. */
   readonly oldestFirst: Uint32Array;
 }
@@ -24,44 +22,55 @@ export interface Candidates {
  * Every rule selects over the whole repository (E1), and the strongest whose tag requirement an image meets claims it, whether
  * it then keeps or expires it (E2, E3); a claimed image still has its place in the rankings of weaker rules (E4).
  */
-export function claim({ images, tags, oldestFirst }: Candidates, { rules }: Policy, now: number): Claims {
-  const rule = new Int32Array(images.length).fill(-1);
-  const past = new Uint8Array(images.length);
-  for (const [index, { tags: requirement, count, storageClass }] of rules.entries()) {
+export function claim({ table, oldestFirst }: Candidates, { rules }: Policy, now: number): Claims {
+  const claims = { rule: new Int32Array(table.length).fill(-1), past: new Uint8Array(table.length) };
+  for (const [index, rule] of rules.entries()) {
     // Every image here is in standard storage.
-    if (storageClass === 'archive') continue;
-    const meets = meeting(requirement);
-    const selected = oldestFirst.filter((image) => meets(tags[image] ?? []));
-    const isPast = pastCount(count, { images, selected: selected.length, now });
-    for (const [place, image] of selected.entries()) {
-      if (rule[image] !== -1) continue;
-      rule[image] = index;
-      past[image] = isPast(image, place) ? 1 : 0;
-    }
+    if (rule.storageClass === 'archive') continue;
+    const meets = meeting(rule.tags, table);
+    const isPast = pastCount(rule.count, table, now);
+    claimBy({ index, meets, isPast }, oldestFirst, claims);
   }
-  return { rule, past };
+  return claims;
+}
+
+interface Claimant {
+  readonly index: number;
+  meets(image: number): boolean;
+  /** `newer` is how many newer images the rule selects. */
+  isPast(image: number, newer: number): boolean;
+}
+
+function claimBy({ index, meets, isPast }: Claimant, oldestFirst: Uint32Array, { rule, past }: Claims): void {
+  let newer = 0;
+  for (let at = oldestFirst.length - 1; at >= 0; at--) {
+    const image = oldestFirst[at] ?? 0;
+    if (!meets(image)) continue;
+    if (rule[image] === -1) {
+      rule[image] = index;
+      past[image] = isPast(image, newer) ? 1 : 0;
+    }
+    newer++;
+  }
 }
 
 /** Every pattern of a list must be matched by some tag, each by a different one or the same (E5). */
-function meeting(requirement: TagRequirement): (tags: readonly string[]) => boolean {
+function meeting(requirement: TagRequirement, { tags }: ImageTable): Claimant['meets'] {
   if (requirement.tagStatus === 'any') return () => true;
-  if (requirement.tagStatus === 'untagged') return (tags) => tags.length === 0;
+  if (requirement.tagStatus === 'untagged') return (image) => !tags.has(image);
   const matchers = requirement.patterns.map((pattern) => matcherOf(pattern));
-  return (tags) => matchers.every((matches) => tags.some(matches));
+  return (image) => {
+    for (const matches of matchers) if (!tags.some(image, matches)) return false;
+    return true;
+  };
 }
 
-/** `place` counts from the oldest (E6). An image that was never pulled counts from its push (E7). */
-function pastCount(
-  { type, number }: Count,
-  { images, selected, now }: { images: readonly Image[]; selected: number; now: number },
-): (image: number, place: number) => boolean {
-  if (type === 'imageCountMoreThan') return (_image, place) => place < selected - number;
+/** Ranks by push, the newest first (E6). An image that was never pulled counts from its push (E7). */
+function pastCount({ type, number }: Count, table: ImageTable, now: number): Claimant['isPast'] {
+  if (type === 'imageCountMoreThan') return (_image, newer) => newer >= number;
   const since = now - number * day;
-  return (position) => {
-    const image = images[position];
-    if (image === undefined) return false;
-    return (type === 'sinceImagePulled' ? (image.pulledAt ?? image.pushedAt) : image.pushedAt) < since;
-  };
+  if (type === 'sinceImagePulled') return (image) => (table.pulledAt(image) ?? table.pushedAt(image)) < since;
+  return (image) => table.pushedAt(image) < since;
 }
 
 /** What a rule says, for people. */

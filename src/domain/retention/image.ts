@@ -18,10 +18,14 @@ export interface Image {
 
 const referrerTag = /^(sha256|sha512)-([a-f0-9]{64}|[a-f0-9]{128})\.(sig|att|sbom)$/;
 
-/** The digest that a tag such as `sha256-<hex>.sig` refers to: such a tag makes a referrer, and is no tag for the rules. */
-export function subjectOfTag(tag: string): string | undefined {
+/** Whether a tag such as `sha256-<hex>.sig` makes its image a referrer: it is no tag for the rules. */
+export function isReferrerTag(tag: string): boolean {
   // Nearly every tag ends here.
-  if (!tag.startsWith('sha')) return undefined;
-  const match = referrerTag.exec(tag);
+  return tag.startsWith('sha') && referrerTag.test(tag);
+}
+
+/** The digest that such a tag refers to. */
+export function subjectOfTag(tag: string): string | undefined {
+  const match = tag.startsWith('sha') ? referrerTag.exec(tag) : null;
   return match === null ? undefined : `${match[1]}:${match[2]}`;
 }

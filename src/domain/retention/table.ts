@@ -1,0 +1,139 @@
+import { DigestIndex, Digests } from './digests.ts';
+import { Growing } from './growing.ts';
+import { type Image, subjectOfTag } from './image.ts';
+import type { RepositoryUse } from './in-use.ts';
+import { Relation } from './relation.ts';
+import { TagColumn } from './tag-column.ts';
+
+/** Ends of relations before it is known where the other end is. */
+class Ends {
+  readonly from = new Growing(new Uint32Array(0));
+  readonly to = new Digests();
+
+  add(image: number, digest: string): void {
+    this.from.push(image);
+    this.to.push(digest);
+  }
+}
+
+/**
+ * The images of one repository in columns, about a hundred bytes each: a million objects would take more memory than a registry
+ * may have. Images go in one by one, and are known by their position from then on.
+ */
+export class ImageTable {
+  readonly #use: RepositoryUse | undefined;
+  readonly #digests = new Digests();
+  readonly #index = new DigestIndex(this.#digests);
+  readonly #pushed = new Growing(new Float64Array(0));
+  readonly #pulled = new Growing(new Float64Array(0));
+  readonly #sizes = new Growing(new Float64Array(0));
+  readonly #children = new Ends();
+  readonly #subjects = new Ends();
+  readonly #used = new Map<number, string>();
+  readonly tags = new TagColumn();
+
+  /** @param use who uses images of this repository; nobody by default */
+  constructor({ use }: { use?: RepositoryUse } = {}) {
+    this.#use = use;
+  }
+
+  /** @throws RangeError where the digest is there already */
+  add(image: Image): void {
+    const { digest, tags, pushedAt, pulledAt = Number.NaN, size = 0, children, subject } = image;
+    const position = this.#digests.length;
+    this.#digests.push(digest);
+    if (!this.#index.add(position)) {
+      this.#digests.pop();
+      throw new RangeError(`the image ${digest} stands twice in the list`);
+    }
+    this.#pushed.push(pushedAt);
+    this.#pulled.push(pulledAt);
+    this.#sizes.push(size);
+    this.tags.push(tags);
+    for (const child of children ?? []) this.#children.add(position, child);
+    if (subject !== undefined) this.#subjects.add(position, subject);
+    for (const tag of tags) {
+      const other = subjectOfTag(tag);
+      if (other !== undefined) this.#subjects.add(position, other);
+    }
+    const by = this.#use?.usedBy(image);
+    if (by !== undefined) this.#used.set(position, by);
+  }
+
+  get length(): number {
+    return this.#digests.length;
+  }
+
+  digest(position: number): string {
+    return this.#digests.at(position);
+  }
+
+  /** Undefined where there is no such image. */
+  positionOf(digest: string): number | undefined {
+    const wanted = new Digests();
+    wanted.push(digest);
+    const position = this.#index.find(wanted, 0);
+    return position < 0 ? undefined : position;
+  }
+
+  /** Milliseconds since the epoch, as all times here. */
+  pushedAt(position: number): number {
+    return this.#pushed.at(position);
+  }
+
+  pulledAt(position: number): number | undefined {
+    const time = this.#pulled.at(position);
+    return Number.isNaN(time) ? undefined : time;
+  }
+
+  /** Bytes. */
+  size(position: number): number {
+    return this.#sizes.at(position);
+  }
+
+  /** Those in use, and by whom. */
+  get used(): ReadonlyMap<number, string> {
+    return this.#used;
+  }
+
+  /** All times of pushes, by position. */
+  pushTimes(): Float64Array {
+    return this.#pushed.values();
+  }
+
+  /** All times of pulls, by position; not a number where there was none. */
+  pullTimes(): Float64Array {
+    return this.#pulled.values();
+  }
+
+  /** Less than zero where the digest at `a` sorts before that at `b`. */
+  compareDigests(a: number, b: number): number {
+    return this.#digests.compare(a, b);
+  }
+
+  /** Which images are children of which, and referrers of which; digests that are not there are left out, and those of oneself. */
+  relations(): { children: Relation; parents: Relation; subjects: Relation; referrers: Relation } {
+    const [parent, child] = this.#resolve(this.#children);
+    const [referrer, subject] = this.#resolve(this.#subjects);
+    const size = this.length;
+    return {
+      children: new Relation(size, parent, child),
+      parents: new Relation(size, child, parent),
+      subjects: new Relation(size, referrer, subject),
+      referrers: new Relation(size, subject, referrer),
+    };
+  }
+
+  #resolve({ from, to }: Ends): [Uint32Array, Uint32Array] {
+    const sources = new Uint32Array(from.length);
+    const targets = new Uint32Array(from.length);
+    let found = 0;
+    for (let end = 0; end < from.length; end++) {
+      const target = this.#index.find(to, end);
+      if (target < 0 || target === from.at(end)) continue;
+      sources[found] = from.at(end);
+      targets[found++] = target;
+    }
+    return [sources.subarray(0, found), targets.subarray(0, found)];
+  }
+}

@@ -3,6 +3,8 @@
  * copy what it tells into the status.
  */
 import { createHash } from 'node:crypto';
+import { readReplicationRule } from '../../domain/replication/read-rule.ts';
+import { InvalidRule } from '../../domain/replication/rule.ts';
 import type { Cached } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, KubeError } from '../kube/error.ts';
@@ -88,6 +90,8 @@ async function converge(
   { rule, signal }: { rule: ReplicationRuleResource; signal: AbortSignal },
 ): Promise<Told> {
   const { metadata, spec } = rule;
+  // Also where no registry is there that could refuse it.
+  readReplicationRule(spec);
   const ref = { kind: 'replication' as const, name: metadata.name };
   const worker = workerOf(rule, options.registries.list(metadata.namespace ?? ''));
   const connections = await connectionsOf(rule, {
@@ -150,7 +154,10 @@ function isBrief(
 
 function standingOfFailure(error: unknown): Standing {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RuleRefused) return { state: 'stalled', reason: 'RuleRefused', message };
+  if (error instanceof RuleRefused || error instanceof InvalidRule) {
+    const text = `nothing of this spec is applied: ${error.problems.join('; ')}`;
+    return { state: 'stalled', reason: 'InvalidRule', message: text.slice(0, 30_000) };
+  }
   if (error instanceof Failing) return { state: 'failing', reason: error.reason, message };
   if (error instanceof RegistryUnreachable) {
     return {

@@ -1,4 +1,5 @@
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
+import { collect, command, examples, positive, run } from './command.ts';
 import { type CopyCommandOptions, copy } from './commands/copy.ts';
 import { type InspectOptions, inspect } from './commands/inspect.ts';
 import { type ListOptions, listCatalog, listTagsOf } from './commands/list.ts';
@@ -7,8 +8,9 @@ import { type PullOptions, pull } from './commands/pull.ts';
 import { type PushOptions, push } from './commands/push.ts';
 import { type RemoveOptions, remove } from './commands/remove.ts';
 import type { PlanOptions } from './commands/retention.ts';
-import { Context, type GeneralOptions, type Surroundings } from './context.ts';
+import type { GeneralOptions, Surroundings } from './context.ts';
 import { engineNames } from './local-engine.ts';
+import { defineReplication } from './rule-commands.ts';
 
 /** Builds the command line of ne-cli. Parsing runs the command; its failure is thrown to the caller. */
 export function buildProgram(surroundings: Surroundings): Command {
@@ -22,7 +24,7 @@ export function buildProgram(surroundings: Surroundings): Command {
     })
     .exitOverride();
   const defines = [defineLogin, definePush, definePull, defineCopy, defineLists, defineInspect, defineRemove];
-  for (const define of [...defines, defineRetention]) define(program, surroundings);
+  for (const define of [...defines, defineRetention, defineReplication]) define(program, surroundings);
   return program;
 }
 
@@ -209,42 +211,4 @@ function defineRetention(program: Command, surroundings: Surroundings): void {
         await planOffline(context, options);
       }),
     );
-}
-
-/** A command with what all commands share. */
-function command(program: Command, name: string, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .addOption(new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text'))
-    .option('-q, --quiet', 'no progress and no remarks')
-    .option('--ca-file <file>', "PEM file of authorities to trust besides the system's")
-    .option('--insecure', 'accept any certificate, and plain HTTP where there is no TLS; only on a network you trust')
-    .option('--plain-http', 'speak HTTP without TLS');
-}
-
-async function run(
-  surroundings: Surroundings,
-  options: GeneralOptions,
-  work: (context: Context) => Promise<void>,
-): Promise<void> {
-  const context = new Context(surroundings, options);
-  try {
-    await work(context);
-  } finally {
-    context.close();
-  }
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number above 0, please');
-  return Number(text);
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }

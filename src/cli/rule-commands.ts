@@ -1,0 +1,50 @@
+/** The commands around the rules that registries carry out; each loads its code when it is run. */
+import type { Command } from 'commander';
+import { command, examples, positive, run } from './command.ts';
+import type { RunOptions } from './commands/replication.ts';
+import type { GeneralOptions, Surroundings } from './context.ts';
+
+const rule = 'host[:port]/rule: the registry that carries it out, and its name';
+
+export function defineReplication(program: Command, surroundings: Surroundings): void {
+  const replication = program
+    .command('replication')
+    .description('Rules that keep images of registries in step, as an administrator of the registry that works.');
+  const commands = () => import('./commands/replication.ts');
+
+  command(replication, 'status', 'Show how far the targets of a rule are, or of all rules of a registry.')
+    .argument('<rule>', `${rule}; without a name, all`)
+    .addHelpText(
+      'after',
+      examples(
+        'ne-cli replication status registry.example.com',
+        'ne-cli replication status registry.example.com/mirror',
+      ),
+    )
+    .action((name: string, options: GeneralOptions) =>
+      run(surroundings, options, async (context) => (await commands()).replicationStatus(context, name)),
+    );
+
+  command(replication, 'plan', 'Show what the last comparison of source and targets found to do.')
+    .argument('<rule>', rule)
+    .addHelpText('after', examples('ne-cli replication plan registry.example.com/mirror'))
+    .action((name: string, options: GeneralOptions) =>
+      run(surroundings, options, async (context) => (await commands()).replicationPlan(context, name)),
+    );
+
+  command(replication, 'run', 'Compare source and targets now, and copy what is missing.')
+    .argument('<rule>', rule)
+    .option('--wait', 'until every target has what it should')
+    .option('--timeout <seconds>', 'how long to wait; by default 600', positive)
+    .addHelpText('after', examples('ne-cli replication run --wait registry.example.com/mirror'))
+    .action((name: string, options: RunOptions & GeneralOptions) =>
+      run(surroundings, options, async (context) => (await commands()).replicationRun(context, name, options)),
+    );
+
+  command(replication, 'retry', 'Try again now what failed, without waiting any longer.')
+    .argument('<rule>', rule)
+    .addHelpText('after', examples('ne-cli replication retry registry.example.com/mirror'))
+    .action((name: string, options: GeneralOptions) =>
+      run(surroundings, options, async (context) => (await commands()).replicationRetry(context, name)),
+    );
+}

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Fatal, messageOf } from '../platform/fatal.ts';
 import type { LogLevel } from '../platform/log.ts';
+import type { ReporterRef } from './inventory/remote.ts';
 import type { OperatorOptions } from './run.ts';
 
 export const operatorUsage = `usage: ne-registry operator [options]
@@ -11,6 +12,7 @@ export const operatorUsage = `usage: ne-registry operator [options]
   --leader-elect[=false]     wait for a Lease before doing anything; on by default in a pod
   --leader-election-id NAME  name of the Lease; ne-registry-operator by default
   --concurrency N            Registries that are reconciled at the same time; 2 by default
+  --report-to NAMESPACE/NAME a Secret that names a registry of another cluster, which is told what runs here; repeatable
   --log-level LEVEL          debug, info, warn or error`;
 
 /** Throws Fatal, exit code `usage`, for a command line that is not right. */
@@ -32,6 +34,7 @@ export function parseOperatorArguments(args: readonly string[], env: NodeJS.Proc
     ownNamespace: env.POD_NAMESPACE || undefined,
     identity: env.POD_NAME || undefined,
     concurrency: positive('--concurrency', values.concurrency ?? '2'),
+    reportTo: [...new Set(values['report-to'])].map(secret),
     logLevel: level(values['log-level'] ?? 'info'),
     env,
   };
@@ -52,6 +55,7 @@ function parsed(args: readonly string[]) {
         'leader-elect': { type: 'string' },
         'leader-election-id': { type: 'string' },
         concurrency: { type: 'string' },
+        'report-to': { type: 'string', multiple: true },
         'log-level': { type: 'string' },
       },
     }).values;
@@ -64,6 +68,12 @@ function boolean(text: string | undefined, otherwise: boolean): boolean {
   if (text === undefined) return otherwise;
   if (text === 'true' || text === 'false') return text === 'true';
   throw new Fatal(`--leader-elect is true or false, not "${text}"`, { exit: 'usage' });
+}
+
+function secret(text: string): ReporterRef {
+  const [namespace = '', name = '', ...rest] = text.split('/');
+  if (namespace !== '' && name !== '' && rest.length === 0) return { namespace, name };
+  throw new Fatal(`--report-to is NAMESPACE/SECRET, not "${text}"`, { exit: 'usage' });
 }
 
 function positive(flag: string, text: string): number {

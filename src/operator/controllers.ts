@@ -1,4 +1,9 @@
 /** The controllers and what they watch. */
+import { deliver } from './inventory/deliveries.ts';
+import { localDestinations } from './inventory/local.ts';
+import type { InventoryMetrics } from './inventory/metrics.ts';
+import { type ReporterRef, remoteDestinations } from './inventory/remote.ts';
+import { Inventory } from './inventory/watch.ts';
 import { Cache, type CacheOptions } from './kube/cache.ts';
 import type { KubeClient, ListWatch } from './kube/client.ts';
 import type { Log } from './kube/log.ts';
@@ -34,6 +39,9 @@ export interface ControllersOptions {
   /** Aborts when this process may no longer write. */
   readonly signal: AbortSignal;
   readonly leads: () => boolean;
+  /** Secrets that name registries of other clusters which this one reports to. */
+  readonly reportTo: readonly ReporterRef[];
+  readonly inventoryMetrics: InventoryMetrics;
 }
 
 /** Runs all controllers until the signal aborts, and settles when their work and their watches have ended. */
@@ -62,14 +70,29 @@ export async function startControllers(options: ControllersOptions): Promise<voi
     retentionPolicyController(tools, policies),
     ruleRemovalController(tools, [retentionRules(tools, policies), replicationRules(tools, rules)]),
   ];
+  const inventory = new Inventory({ client: options.client, namespaces: options.namespaces, log });
+  const ending = new AbortController();
+  const delivered = deliver(
+    { inventory, leads: options.leads, now, log, ...reporting(options, tools) },
+    AbortSignal.any([signal, ending.signal]),
+  );
   try {
     await Promise.all(controllers.map((each) => started(each, signal)));
     await aborted(signal);
   } finally {
+    ending.abort();
+    await delivered;
     await Promise.all(controllers.map((each) => each.stop()));
     await Promise.all(caches.map((cache) => cache.stop()));
     await events.flush();
   }
+}
+
+/** Whom this cluster tells what it runs. */
+function reporting({ reportTo, inventoryMetrics }: ControllersOptions, { client, registries, clientOf }: Tools) {
+  const remote = remoteDestinations(client, reportTo);
+  const destinations = () => [...localDestinations(registries.list(), clientOf), ...remote];
+  return { destinations, metrics: inventoryMetrics };
 }
 
 type Narrow<T extends KubeObject> = Partial<Pick<CacheOptions<T>, 'labelSelector' | 'keep'>>;

@@ -6,6 +6,8 @@ import { createMetrics } from '../platform/metrics.ts';
 import { onShutdown } from '../platform/shutdown.ts';
 import { version } from '../platform/version.ts';
 import { startControllers } from './controllers.ts';
+import { inventoryMetrics } from './inventory/metrics.ts';
+import type { ReporterRef } from './inventory/remote.ts';
 import { type Connection, defaultConnection } from './kube/connection.ts';
 import { HttpKubeClient } from './kube/http-client.ts';
 import { requestMetrics } from './kube/metrics.ts';
@@ -31,6 +33,8 @@ export interface OperatorOptions {
   readonly identity?: string | undefined;
   /** Registries that are reconciled at the same time. */
   readonly concurrency: number;
+  /** Secrets that name registries of other clusters which this one reports to, `namespace/name`. */
+  readonly reportTo: readonly ReporterRef[];
   readonly logLevel: LogLevel;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -40,6 +44,7 @@ export async function runOperator(options: OperatorOptions): Promise<number> {
   const log = createLog({ level: options.logLevel, base: { program: 'operator' } });
   const registry = createMetrics();
   const metrics = runtimeMetrics(registry);
+  const inventory = inventoryMetrics(registry);
   const observe = requestMetrics(registry);
   const connection = connect(options.env);
   const userAgent = `ne-registry-operator/${version}`;
@@ -50,7 +55,17 @@ export async function runOperator(options: OperatorOptions): Promise<number> {
   const management = await serveManagement(options.listen, registry, health);
 
   const work = (signal: AbortSignal, leads: () => boolean): Promise<void> =>
-    startControllers({ ...options, client, ownNamespace, identity, log, metrics, signal, leads });
+    startControllers({
+      ...options,
+      client,
+      ownNamespace,
+      identity,
+      log,
+      metrics,
+      inventoryMetrics: inventory,
+      signal,
+      leads,
+    });
   // A lease that is about to end must not wait for a slow answer: no retries, and an answer in time or none.
   const leaseClient = new HttpKubeClient(
     new Transport(connection, { userAgent, observe, retries: 0, timeoutMs: 5000 }),

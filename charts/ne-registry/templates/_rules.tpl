@@ -34,6 +34,13 @@ Neither a star nor a right that it does not use; a test keeps Secrets out of eve
 - apiGroups: [apps]
   resources: [daemonsets, deployments, statefulsets]
   verbs: [get, list, watch, create, patch, delete]
+# What runs here and what may run again, for registries to keep. Of it only the names of images are kept.
+- apiGroups: [apps]
+  resources: [controllerrevisions, replicasets]
+  verbs: [list, watch]
+- apiGroups: [batch]
+  resources: [cronjobs, jobs]
+  verbs: [list, watch]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses, networkpolicies]
   verbs: [get, list, watch, create, patch, delete]

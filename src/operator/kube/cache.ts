@@ -35,6 +35,8 @@ export interface Cached<T extends KubeObject = KubeObject> {
   synced(): Promise<void>;
   /** Stops following; settles when nothing runs any more. */
   stop(): Promise<void>;
+  /** Milliseconds for which the API server has not let it follow some part of what it follows; 0 while it does. */
+  behindMs(): number;
 }
 
 /**
@@ -48,6 +50,8 @@ export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
   readonly #changed = new Set<ChangeHandler<T>>();
   readonly #deleted = new Set<DeleteHandler<T>>();
   readonly #stopping = new AbortController();
+  /** By namespace, since when there is trouble; `performance.now`. */
+  readonly #troubledSince = new Map<string | undefined, number>();
   readonly #firstList = Promise.withResolvers<void>();
   #running: Promise<unknown> | undefined;
 
@@ -97,6 +101,10 @@ export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
             this.#removeAllBut(seen, namespace);
             listed.resolve();
           },
+          heard: () => this.#troubledSince.delete(namespace),
+          failed: () => {
+            if (!this.#troubledSince.has(namespace)) this.#troubledSince.set(namespace, performance.now());
+          },
         },
         this.#stopping.signal,
       );
@@ -113,6 +121,11 @@ export class Cache<T extends KubeObject = KubeObject> implements Cached<T> {
     this.#stopping.abort();
     await this.#running;
     this.#firstList.reject(new Error(`the cache of ${this.#options.kind} was stopped before its first list`));
+  }
+
+  behindMs(): number {
+    const since = [...this.#troubledSince.values()];
+    return since.length === 0 ? 0 : performance.now() - Math.min(...since);
   }
 
   #kind(): KindRef {

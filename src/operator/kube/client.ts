@@ -58,6 +58,8 @@ export interface WatchOptions extends ListOptions {
   resourceVersion: string;
   /** How long the server shall keep the watch open, in seconds. */
   timeoutSeconds: number;
+  /** Called when the server has taken the watch on: it may be long before anything happens. */
+  opened?: () => void;
 }
 
 /** What a cache needs to follow a kind. */

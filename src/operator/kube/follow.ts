@@ -22,6 +22,10 @@ export interface Follower<T extends KubeObject> {
   remove(object: T): void;
   /** A full list is in, and these are the keys of all that exists. */
   listed(seen: ReadonlySet<string>): void;
+  /** The server answers: from here on nothing is missed. */
+  heard?(): void;
+  /** It does not, or refuses: what is known grows old until `heard`. */
+  failed?(): void;
 }
 
 /** Follows a kind (in one namespace, or in all) until the signal aborts; never throws. */
@@ -38,6 +42,7 @@ export async function follow<T extends KubeObject>(
       pauses.reset();
       await watchUntilStale(client, { ...what, version, pauses }, follower, signal);
     } catch (error) {
+      follower.failed?.();
       await pauses.after(error, what);
     }
   }
@@ -59,6 +64,7 @@ async function list<T extends KubeObject>(
     }
   }
   follower.listed(seen);
+  follower.heard?.();
   return version;
 }
 
@@ -73,7 +79,13 @@ async function watchUntilStale<T extends KubeObject>(
   let resourceVersion = what.version;
   while (!signal.aborted && Date.now() < listAgainAt) {
     const longest = Math.min(listAgainAt - Date.now(), jitter(LONGEST_WATCH_SECONDS * 1000));
-    const options = { ...scope(what), resourceVersion, timeoutSeconds: Math.ceil(longest / 1000), signal };
+    const options = {
+      ...scope(what),
+      resourceVersion,
+      timeoutSeconds: Math.ceil(longest / 1000),
+      signal,
+      opened: () => follower.heard?.(),
+    };
     const startedAt = Date.now();
     try {
       for await (const event of client.watch<T>(what.kind, options)) {
@@ -92,6 +104,7 @@ async function watchUntilStale<T extends KubeObject>(
         );
         continue;
       }
+      follower.failed?.();
       await what.pauses.after(error, what);
     }
   }

@@ -67,7 +67,7 @@ export class HttpKubeClient implements KubeClient, ListWatch {
       timeoutSeconds: String(options.timeoutSeconds),
     });
     try {
-      yield* watchEvents<T>(this.#transport, `${path}?${query}`, options.signal);
+      yield* watchEvents<T>(this.#transport, `${path}?${query}`, options.signal, options.opened);
     } catch (error) {
       this.#noteMissing(kind, error);
       throw error;

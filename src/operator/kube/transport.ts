@@ -64,8 +64,16 @@ export class Transport {
     }
   }
 
-  /** Opens a GET whose answer has no end, and gives its chunks; `idleMs` without a byte is an error. */
-  async *stream(path: string, idleMs: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  /**
+   * Opens a GET whose answer has no end, and gives its chunks; `idleMs` without a byte is an error.
+   * @param opened called when the server has begun to answer
+   */
+  async *stream(
+    path: string,
+    idleMs: number,
+    signal: AbortSignal | undefined,
+    opened?: () => void,
+  ): AsyncGenerator<Buffer> {
     const call: Call = { method: 'GET', path, signal };
     const tooSlow = AbortSignal.timeout(this.#timeoutMs());
     const { message, cut } = await this.#open(
@@ -84,6 +92,7 @@ export class Transport {
     if (signal?.aborted) aborted();
     try {
       if (isFailure(message)) throw errorFromAnswer(message, await this.#read(message, cut), call);
+      opened?.();
       yield* message as AsyncIterable<Buffer>;
     } catch (error) {
       throw error instanceof KubeError ? error : noAnswer(why ?? error, call);

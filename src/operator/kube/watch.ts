@@ -14,8 +14,9 @@ export async function* watchEvents<T extends KubeObject>(
   transport: Transport,
   path: string,
   signal: AbortSignal | undefined,
+  opened?: () => void,
 ): AsyncGenerator<WatchEvent<T>> {
-  for await (const line of lines(transport.stream(path, SILENCE_MS, signal))) {
+  for await (const line of lines(transport.stream(path, SILENCE_MS, signal, opened))) {
     const event = JSON.parse(line) as { type: string; object: unknown };
     if (event.type === 'ERROR') throw errorFromStatus(event.object as Status, { method: 'WATCH', path });
     yield event as WatchEvent<T>;

@@ -38,6 +38,7 @@ const EVERYTHING: Values = {
   'podDisruptionBudget.maxUnavailable': '50%',
   'networkPolicy.metricsFrom': [{ namespaceSelector: { matchLabels: { monitoring: 'true' } } }],
   'networkPolicy.egress.enabled': true,
+  'inventory.reportTo': ['registry-system/hub-reporter-here'],
   'metrics.serviceMonitor.enabled': true,
   'metrics.serviceMonitor.labels': { release: 'prometheus' },
   'metrics.prometheusRule.enabled': true,

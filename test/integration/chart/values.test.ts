@@ -77,6 +77,7 @@ describe('values that make no sense are refused with their name', () => {
     [{ 'networkPolicy.egress.apiServerPorts': [0] }, /apiServerPorts/],
     [{ 'metrics.prometheusRule.reclaimLateSeconds': '1d' }, /reclaimLateSeconds/],
     [{ 'log.level': 'loud' }, /level/],
+    [{ 'inventory.reportTo': ['no-namespace'] }, /reportTo/],
   ];
   for (const [values, message] of refused) {
     test(JSON.stringify(values), async () => {
@@ -85,6 +86,27 @@ describe('values that make no sense are refused with their name', () => {
       assert.match(stderr, message);
     });
   }
+});
+
+test('Secrets of other clusters are named to the operator, which may read these and no others for it', async () => {
+  const rendering = await objects({ 'inventory.reportTo': ['b/one', 'a/x', 'b/two'], watchNamespaces: ['team'] });
+  const deployment = rendering.find(({ kind }) => kind === 'Deployment');
+  const args = deployment?.spec.template.spec.containers[0].args as string[];
+  assert.deepEqual(
+    args.filter((arg) => arg.startsWith('--report-to')),
+    ['--report-to=b/one', '--report-to=a/x', '--report-to=b/two'],
+  );
+  const roles = rendering.filter(({ kind, metadata }) => kind === 'Role' && metadata.name.endsWith('-report-to'));
+  const rule = (resourceNames: string[]) => [
+    { apiGroups: [''], resources: ['secrets'], resourceNames, verbs: ['get'] },
+  ];
+  assert.deepEqual(
+    roles.map(({ metadata, rules }) => [metadata.namespace, rules]),
+    [
+      ['a', rule(['x'])],
+      ['b', rule(['one', 'two'])],
+    ],
+  );
 });
 
 test('every value in values.yaml is in the schema and is explained', async () => {

@@ -9,6 +9,8 @@ import * as manifests from '../../src/registry/metadata/sqlite/reads/manifests.t
 import * as names from '../../src/registry/metadata/sqlite/reads/names.ts';
 import * as progress from '../../src/registry/metadata/sqlite/reads/progress.ts';
 import * as reclaim from '../../src/registry/metadata/sqlite/reads/reclaim.ts';
+import * as replicating from '../../src/registry/metadata/sqlite/reads/replicating.ts';
+import * as rules from '../../src/registry/metadata/sqlite/reads/rules.ts';
 import { operations } from '../../src/registry/metadata/sqlite/writes/operations.ts';
 import { by, digest, layer, manifest, temporaryFolder } from './fixtures.ts';
 
@@ -56,6 +58,42 @@ function readAll(connection: Connection): void {
   reclaim.quarantined(connection, { limit: 1 });
   reclaim.hasDueJob(connection, ['a', 'b'], 1);
   reclaim.jobs(connection, 1);
+  rules.rule(connection, 'retention', 'n');
+  rules.rules(connection, 'retention');
+  rules.identity(connection);
+  replicating.tagRecords(connection, repository, { last: 'a', limit: 1 });
+  replicating.tagRecord(connection, repository, 't');
+  const route = { rule: 'n', target: 'x' };
+  replicating.copies(connection, route, { last: { repository, tag: 't' }, limit: 1 });
+  replicating.copiesOf(connection, route, [{ repository, tag: 't' }]);
+}
+
+function replicateAll(connection: Connection): void {
+  const [repository, target] = ['r', digest(2)];
+  const replicated = { version: 9, origin: 'other' };
+  const put = manifest({ repository, digest: target, tags: ['t'], by: by(1) });
+  operations.putManifest(connection, { ...put, replicated });
+  operations.putManifest(connection, { ...put, replicated: { version: 10, origin: 'other' } });
+  const bury = { repository, tag: 't', digest: target, by: by(1) };
+  operations.deleteReplicatedTag(connection, { ...bury, replicated: { version: 11, origin: 'other' } });
+  operations.deleteReplicatedTag(connection, { ...bury, replicated: { version: 12, origin: 'other' } });
+  const row = { repository, tag: 't', digest: target, copiedAt: 1 };
+  operations.putCopies(connection, { rule: 'n', target: 'x', rows: [row], gone: [row] });
+  operations.dropCopies(connection, { rule: 'n', keep: [], limit: 1 });
+  const rule = {
+    kind: 'replication',
+    name: 'n',
+    uid: 'u',
+    generation: 1,
+    document: '',
+    changedAt: 1,
+    changedBy: '',
+  } as const;
+  operations.putRule(connection, rule);
+  operations.putRule(connection, { ...rule, uid: 'v' });
+  operations.putRuleState(connection, { ...rule, state: '' });
+  operations.deleteRule(connection, rule);
+  operations.trimHistory(connection, { before: 2, upTo: 99, limit: 9 });
 }
 
 function reclaimAll(connection: Connection): void {
@@ -104,6 +142,7 @@ test('no statement scans a table or sorts', async () => {
   const recorder = new Recorder(plain.db);
   writeAll(recorder);
   reclaimAll(recorder);
+  replicateAll(recorder);
   readAll(recorder);
   assert.ok(recorder.statements.size > 40, `${recorder.statements.size} statements`);
   for (const sql of recorder.statements) {

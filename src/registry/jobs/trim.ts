@@ -2,8 +2,10 @@ import { inBatches } from './pause.ts';
 import type { JobParts, Outcome, Pass, Work } from './work.ts';
 
 const DAY = 24 * 3_600_000;
-/** For how long the feed of changes and the tombstones of tags are kept, milliseconds. */
+/** For how long the feed of changes is kept, milliseconds. */
 const KEPT = 30 * DAY;
+/** For how long it is known that a tag was deleted: so long another registry may be away without bringing it back. */
+const BURIED = 90 * DAY;
 /** Passes are this far apart, milliseconds. */
 const APART = DAY / 4;
 /** Rows of one transaction. */
@@ -21,7 +23,7 @@ async function trimOnce(
   const upTo = await followed();
   // Short of the limit means that what is left is young: each batch looks at the oldest rows alone.
   const trimmed = await inBatches(BATCH, signal, () =>
-    metadata.trimHistory({ before: now() - KEPT, upTo, limit: BATCH }),
+    metadata.trimHistory({ before: now() - KEPT, buriedBefore: now() - BURIED, upTo, limit: BATCH }),
   );
   if (trimmed > 0) log.info({ trimmed }, 'forgot changes of more than 30 days ago');
   return {};

@@ -11,18 +11,25 @@ export interface RawChange {
   tag: string | null;
   actor: string;
   origin: string | null;
+  version: number | null;
+  tag_origin: string | null;
+  tombstone: 'deleted' | 'expired' | null;
 }
 
 /** The change that a row says. */
-export function changeOf({ sequence, at, kind, repository, digest, tag, actor, origin }: RawChange): ChangeRow {
+export function changeOf(raw: RawChange): ChangeRow {
+  const { sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin: tagOrigin, tombstone } = raw;
   return {
     sequence,
     at,
     kind,
     repository,
-    ...(digest === null ? {} : { digest }),
-    ...(tag === null ? {} : { tag }),
+    ...(digest !== null && { digest }),
+    ...(tag !== null && { tag }),
     actor,
-    ...(origin === null ? {} : { origin }),
+    ...(origin !== null && { origin }),
+    ...(version !== null && { version }),
+    ...(tagOrigin !== null && { tagOrigin }),
+    ...(tombstone !== null && { tombstone }),
   };
 }

@@ -37,8 +37,19 @@ export interface Reclaiming {
   quarantined(page: { last?: Digest; limit: number }): Awaitable<QuarantinedBlob[]>;
   /** Puts quarantined bytes that turned out to be right back into service; false where the row names another key by now. */
   releaseBlob(digest: Digest, key: string): Promise<boolean>;
-  /** Drops change rows and tombstones older than `before` that everybody who follows has read (`upTo`). */
-  trimHistory(work: { before: Millis; upTo: number; limit: number }): Promise<number>;
+  /**
+   * Drops change rows older than `before`, and tombstones older than `buriedBefore` (`before` unless given), that everybody who
+   * follows has read (`upTo`). Versions of a name whose tombstone is gone go on from there, never from 1 again.
+   */
+  trimHistory(work: TrimmedHistory): Promise<number>;
+}
+
+export interface TrimmedHistory {
+  readonly before: Millis;
+  readonly buriedBefore?: Millis;
+  readonly upTo: number;
+  /** Rows of each kind that are looked at. */
+  readonly limit: number;
 }
 
 export interface DroppedBlob {

@@ -33,7 +33,12 @@ export type ExportedRow =
       /** Who the registry is among those that copy from each other; it goes on where its metadata goes. */
       readonly identity?: string;
     }
-  | { readonly row: 'repository'; readonly name: string }
+  | {
+      readonly row: 'repository';
+      readonly name: string;
+      /** Versions of tags that nothing else is known of go on from here; 0 unless given. */
+      readonly tagFloor?: number;
+    }
   | {
       readonly row: 'blob';
       readonly digest: Digest;
@@ -57,6 +62,8 @@ export type ExportedRow =
       readonly pushedBy: string;
       readonly origin?: string;
       readonly pulledHour?: number;
+      /** Bytes of the manifest, its config and its layers; what was written before this was kept has none. */
+      readonly contentSize?: number;
     }
   | {
       readonly row: 'tag';
@@ -89,4 +96,25 @@ export type ExportedRow =
       readonly document: string;
       readonly changedAt: Millis;
       readonly changedBy: string;
+    }
+  /** An image that expired and can still be restored. Of one that expired after the last export the journal knows no such thing. */
+  | {
+      readonly row: 'trash';
+      readonly repository: string;
+      readonly digest: Digest;
+      readonly mediaType: string;
+      readonly bytes: Uint8Array;
+      readonly edges: readonly { readonly kind: EdgeKind; readonly digest: Digest }[];
+      readonly subject?: Digest;
+      readonly artifactType?: string;
+      readonly annotations?: Record<string, string>;
+      readonly pushedAt: Millis;
+      readonly pushedBy: string;
+      readonly origin?: string;
+      readonly pulledHour?: number;
+      readonly contentSize: number;
+      readonly expiredAt: Millis;
+      readonly until: Millis;
+      readonly policy: string;
+      readonly tags: readonly string[];
     };

@@ -1,13 +1,20 @@
 import type { Digest } from '../../domain/oci/digest.ts';
-import type { Awaitable, Millis } from './store.ts';
+import type { Actor, Awaitable, Millis } from './store.ts';
 
 /** What replication needs of the store beside reading and writing images. */
 export interface Replicating {
+  /**
+   * Deletes a tag because it was deleted on another registry, where that is newer than what the tag is here; leaves a tombstone
+   * with the very version and origin.
+   */
+  deleteReplicatedTag(deletion: ReplicatedDeletion): Promise<ReplicatedDeletionResult>;
   /** Tags with what they point at, and tombstones, in the order of their names after `last`, at most `limit`. */
   tagRecords(repository: string, page: { last?: string; limit: number }): Awaitable<TagRecord[]>;
   tagRecord(repository: string, tag: string): Awaitable<TagRecord | undefined>;
   /** What is known of the tags at a rule's target, in the order of (repository, tag) after `last`. */
   copies(rule: string, target: string, page: { last?: CopyKey; limit: number }): Awaitable<CopyRow[]>;
+  /** The same of single tags: those of `keys` of which something is known. */
+  copiesOf(rule: string, target: string, keys: readonly CopyKey[]): Awaitable<CopyRow[]>;
   /** Writes and removes such rows, in one transaction. */
   putCopies(rule: string, target: string, rows: readonly CopyRow[], gone?: readonly CopyKey[]): Promise<void>;
   /** Forgets all rows of a rule, or of those of its targets that are not listed. In transactions of bounded size. */
@@ -47,11 +54,33 @@ export interface CopyRow extends CopyKey {
 }
 
 /**
- * A change that comes from another registry, in `NewManifest.replicated` and `Actor`: it is applied only where (version, origin)
- * is larger than what the tag has here, its tombstone included; else the outcome is `conflict` and nothing is written.
+ * A change that was made on another registry. It is applied only where it is newer than what the tag is here, its tombstone
+ * included (`tag-stand.ts`); else the outcome is `conflict` and nothing is written. Where a tag points at the digest already it
+ * only takes the larger of the two versions over, which is no change of the tag: the feed says `tag-version`, and no `tag-set`.
  */
 export interface Replicated {
   readonly version: number;
   /** Identity of the registry where the change was made. */
   readonly origin: string;
 }
+
+export interface ReplicatedDeletion {
+  readonly repository: string;
+  readonly tag: string;
+  readonly replicated: Replicated;
+  /** What the tag pointed at there: for a tombstone where nothing is known of the tag here, so that it does not come later. */
+  readonly digest?: Digest;
+  readonly by: Actor;
+}
+
+export type ReplicatedDeletionResult =
+  /** It was here, and is gone. */
+  | 'deleted'
+  /** There was no tag; its tombstone says so with this version from now on. */
+  | 'noted'
+  /** There was no tag, and its tombstone is as new. Nothing was written. */
+  | 'unchanged'
+  /** The tag has a newer state here. Nothing was written. */
+  | 'conflict'
+  /** Nobody ever set this tag, and no digest was given to remember. Nothing was written. */
+  | 'unknown';

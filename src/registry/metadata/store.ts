@@ -2,6 +2,8 @@ import type { Digest } from '../../domain/oci/digest.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Reclaiming } from './reclaiming.ts';
 import type { Recovery } from './recovery.ts';
+import type { Replicated, Replicating } from './replicating.ts';
+import type { Retaining } from './retaining.ts';
 import type { Rules } from './rules.ts';
 
 /** Reads of the embedded store answer at once; a remote one answers later. `await` takes both. */
@@ -15,7 +17,7 @@ export type Millis = number;
  * Every write is durable (committed and synced) when its promise resolves, and is atomic: it happened whole or not at all.
  * Errors: StoreError (`kind`: full | io | corrupt | busy | closed) with a message that says what to do.
  */
-export interface MetadataStore extends Reclaiming, JobQueue, Recovery, Rules {
+export interface MetadataStore extends Reclaiming, JobQueue, Recovery, Replicating, Retaining, Rules {
   // ---- reads
   /** A manifest by tag or digest, without its bytes. */
   manifest(repository: string, reference: Reference): Awaitable<ManifestRow | undefined>;
@@ -159,11 +161,15 @@ export interface NewManifest {
   /** The bytes are the store's from now on: it may move or free their memory. */
   readonly ownsBytes?: boolean;
   readonly edges: readonly NewEdge[];
+  /** Bytes of the manifest, its config and its layers, as it says. Without it the store adds up the blobs that it knows. */
+  readonly contentSize?: number;
   readonly subject?: Digest;
   readonly artifactType?: string;
   readonly annotations?: Record<string, string>;
   /** Tags to point here, created or moved. Empty for a push by digest. */
   readonly tags: readonly string[];
+  /** The change was made on another registry: `conflict` for a tag that has a newer state here. Not with `tags` empty. */
+  readonly replicated?: Replicated;
   readonly by: Actor;
   readonly conditions?: {
     /** Refuse where a tag is there and may not be moved; decided inside the commit. */
@@ -182,7 +188,14 @@ export type PutManifestResult =
   /** A condition did not hold for this tag, which now points at `current`. Nothing was written. */
   | { readonly outcome: 'conflict'; readonly tag: string; readonly current?: Digest };
 
-export type ChangeKind = 'manifest-put' | 'manifest-deleted' | 'tag-set' | 'tag-deleted' | 'blob-deleted';
+export type ChangeKind =
+  | 'manifest-put'
+  | 'manifest-deleted'
+  | 'tag-set'
+  | 'tag-deleted'
+  /** A tag, or a tombstone, took over the version that another registry gave it, and is otherwise as it was. Says no digest. */
+  | 'tag-version'
+  | 'blob-deleted';
 
 export interface ChangeRow {
   readonly sequence: number;
@@ -192,7 +205,14 @@ export interface ChangeRow {
   readonly digest?: Digest;
   readonly tag?: string;
   readonly actor: string;
+  /** Where the change was made: another registry's identity. Absent for one that was made here. */
   readonly origin?: string;
+  /** Of a change of a tag: its version from then on. */
+  readonly version?: number;
+  /** Identity of the registry that gave it this version; this one unless given. */
+  readonly tagOrigin?: string;
+  /** What kind of tombstone a tag left that was deleted. */
+  readonly tombstone?: 'deleted' | 'expired';
 }
 
 export interface Statistics {

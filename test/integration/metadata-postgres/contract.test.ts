@@ -7,6 +7,7 @@ import { metadataJobContract } from '../../contract/metadata-jobs.contract.ts';
 import { metadataListContract } from '../../contract/metadata-lists.contract.ts';
 import { metadataModelContract } from '../../contract/metadata-model.contract.ts';
 import { metadataReclaimContract } from '../../contract/metadata-reclaim.contract.ts';
+import { metadataReplicationContract } from '../../contract/metadata-replicating.contract.ts';
 import { metadataRuleContract } from '../../contract/metadata-rules.contract.ts';
 import { type PostgresServer, startPostgres } from '../../programs/postgres.ts';
 
@@ -28,4 +29,5 @@ metadataListContract('PostgreSQL', open);
 metadataReclaimContract('PostgreSQL', open);
 metadataJobContract('PostgreSQL', open);
 metadataRuleContract('PostgreSQL', open);
+metadataReplicationContract('PostgreSQL', open);
 metadataModelContract('PostgreSQL', open, 20, false);

@@ -41,6 +41,40 @@ async function readAll(store: MetadataStore): Promise<void> {
   await store.dueRemovals(1, 1);
   await store.unaccounted([{ key: 'k', uploadId: 'u' }]);
   await store.quarantined({ limit: 1 });
+  await store.rule('retention', 'n');
+  await store.rules('retention');
+  await store.identity();
+  await store.tagRecords(repository, { last: 'a', limit: 1 });
+  await store.tagRecord(repository, 't');
+  await store.copies('n', 'x', { last: { repository, tag: 't' }, limit: 1 });
+  await store.copiesOf('n', 'x', [{ repository, tag: 't' }]);
+}
+
+async function replicateAll(store: MetadataStore): Promise<void> {
+  const [repository, target] = ['r', digest(2)];
+  const put = manifest({ repository, digest: target, tags: ['t'], by: by(1) });
+  for (const version of [9, 10]) await store.putManifest({ ...put, replicated: { version, origin: 'other' } });
+  const bury = { repository, tag: 't', digest: target, by: by(1) };
+  for (const version of [11, 12])
+    await store.deleteReplicatedTag({ ...bury, replicated: { version, origin: 'other' } });
+  const row = { repository, tag: 't', digest: target, copiedAt: 1 };
+  await store.putCopies('n', 'x', [row], [row]);
+  await store.dropCopies('n');
+  const rule = {
+    kind: 'replication',
+    name: 'n',
+    uid: 'u',
+    generation: 1,
+    document: '',
+    changedAt: 1,
+    changedBy: '',
+  } as const;
+  await store.putRule(rule);
+  await store.putRule({ ...rule, uid: 'v' });
+  await store.putRuleState({ ...rule, uid: 'v', state: '' });
+  await store.deleteRule('replication', 'n');
+  await store.changes(0, 1000);
+  await store.trimHistory({ before: 99, upTo: 1000, limit: 9 });
 }
 
 async function writeAll(store: MetadataStore): Promise<void> {
@@ -125,6 +159,8 @@ const FILL = `
   UPDATE feed SET sequence = 20000;
   INSERT INTO removals SELECT 'gone' || n, 1, n, n, n FROM generate_series(1, 5000) AS n;
   INSERT INTO uploads SELECT 'u' || n, 'bulk/1', 'x', n FROM generate_series(1, 5000) AS n;
+  INSERT INTO rules SELECT 'retention', 'n' || n, 1, '{}', 1, 'x', 'u' FROM generate_series(1, 5000) AS n;
+  INSERT INTO copies SELECT 'n', 'x' || n % 3, 'bulk/1', 't' || n, 'd', NULL, 1 FROM generate_series(1, 5000) AS n;
   ANALYZE`;
 
 test('no statement scans a table or sorts one', async () => {
@@ -135,6 +171,7 @@ test('no statement scans a table or sorts one', async () => {
     await server.query(`SET search_path = ne_registry; ${FILL}`, name);
     const filled = (await readFile(join(server.folder, 'log'))).length;
     await writeAll(store);
+    await replicateAll(store);
     await readAll(store);
     await store.close();
     const plans = plansOf((await readFile(join(server.folder, 'log'))).subarray(filled).toString()).filter(

@@ -36,7 +36,11 @@ async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
   const head = `SELECT 'head' AS row, sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "takenAt",
     (SELECT value FROM identity WHERE one = 1) AS identity FROM feed WHERE one = 1`;
   yield* (await session.query<ExportedRow>(head)).map(filled);
-  yield* rowsOf(session, 'repository', 'SELECT name FROM repositories ORDER BY name');
+  yield* rowsOf(
+    session,
+    'repository',
+    'SELECT name, nullif(tag_floor, 0) AS "tagFloor" FROM repositories ORDER BY name',
+  );
   yield* rowsOf(session, 'blob', blobs);
   yield* rowsOf(session, 'visible', visible);
   yield* withBytes(session, rowsOf(session, 'manifest', manifests));

@@ -1,5 +1,5 @@
 /**
- * What happens to manifests and tags. Everything that writes one repository's manifests or tags holds its row, so that its
+ * What happens to manifests. Everything that writes one repository's manifests or tags holds its row, so that its
  * history is one line; blobs are locked beside it because other repositories share them.
  */
 export const manifestFunctions = `
@@ -23,24 +23,6 @@ BEGIN
   RETURN missing;
 END $$;
 
--- The first tag for which a condition does not hold, as the answer to give; null where all hold.
-CREATE FUNCTION fn.first_conflict(p_repo bigint, p_digest text, p_tags text[], p_create_only boolean, p_if_match text, p_if_none_match boolean)
-RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE tag text; current text;
-BEGIN
-  IF NOT p_create_only AND p_if_match IS NULL AND NOT p_if_none_match THEN RETURN NULL; END IF;
-  FOREACH tag IN ARRAY p_tags LOOP
-    current := NULL;
-    SELECT m.digest INTO current FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = p_repo AND t.name = tag;
-    IF (p_if_none_match AND current IS NOT NULL)
-      OR (p_if_match IS NOT NULL AND current IS DISTINCT FROM p_if_match)
-      OR (p_create_only AND current IS NOT NULL AND current <> p_digest) THEN
-      RETURN jsonb_strip_nulls(jsonb_build_object('outcome', 'conflict', 'tag', tag, 'current', current));
-    END IF;
-  END LOOP;
-  RETURN NULL;
-END $$;
-
 -- Writes the edges of a manifest; the blobs that they lead to leave the review queue.
 CREATE FUNCTION fn.connect(p_manifest bigint, p_repo bigint, p_kinds text[], p_targets text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE blob bigint; freed bigint; total bigint := 0; wanted text;
@@ -55,50 +37,6 @@ BEGIN
     IF FOUND THEN total := total + freed; END IF;
   END LOOP;
   IF total <> 0 THEN INSERT INTO statistics_deltas (reclaimable_bytes) VALUES (-total); END IF;
-END $$;
-
--- Points a tag at a manifest. One that points there already is left alone: no new version, no change row.
-CREATE FUNCTION fn.set_tag(p_repo bigint, p_repository text, p_tag text, p_manifest bigint, p_digest text, p_actor text, p_now bigint, p_origin text)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE current record; buried bigint;
-BEGIN
-  SELECT manifest_id, version INTO current FROM tags WHERE repository_id = p_repo AND name = p_tag;
-  IF FOUND THEN
-    IF current.manifest_id = p_manifest THEN RETURN; END IF;
-    UPDATE tags SET manifest_id = p_manifest, version = version + 1, origin = p_origin, actor = p_actor, changed_at = p_now
-      WHERE repository_id = p_repo AND name = p_tag;
-  ELSE
-    DELETE FROM tag_tombstones WHERE repository_id = p_repo AND name = p_tag RETURNING version INTO buried;
-    INSERT INTO tags (repository_id, name, manifest_id, version, origin, actor, changed_at)
-      VALUES (p_repo, p_tag, p_manifest, coalesce(buried, 0) + 1, p_origin, p_actor, p_now);
-    INSERT INTO statistics_deltas (tags) VALUES (1);
-  END IF;
-  INSERT INTO pending_changes (at, kind, repository, digest, tag, actor, origin)
-    VALUES (p_now, 'tag-set', p_repository, p_digest, p_tag, p_actor, p_origin);
-END $$;
-
-CREATE FUNCTION fn.bury_tag(p_repo bigint, p_repository text, p_tag text, p_actor text, p_now bigint, p_origin text)
-RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE current record;
-BEGIN
-  SELECT t.version, m.digest INTO current FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = p_repo AND t.name = p_tag;
-  IF NOT FOUND THEN RETURN false; END IF;
-  DELETE FROM tags WHERE repository_id = p_repo AND name = p_tag;
-  INSERT INTO tag_tombstones (repository_id, name, digest, version, origin, actor, deleted_at)
-    VALUES (p_repo, p_tag, current.digest, current.version + 1, p_origin, p_actor, p_now)
-    ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, version = excluded.version, origin = excluded.origin,
-      actor = excluded.actor, deleted_at = excluded.deleted_at;
-  INSERT INTO statistics_deltas (tags) VALUES (-1);
-  INSERT INTO pending_changes (at, kind, repository, digest, tag, actor, origin)
-    VALUES (p_now, 'tag-deleted', p_repository, current.digest, p_tag, p_actor, p_origin);
-  RETURN true;
-END $$;
-
-CREATE FUNCTION fn.delete_tag(p_repository text, p_tag text, p_actor text, p_now bigint, p_origin text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE repo bigint;
-BEGIN
-  repo := fn.lock_repository(p_repository);
-  RETURN repo IS NOT NULL AND fn.bury_tag(repo, p_repository, p_tag, p_actor, p_now, p_origin);
 END $$;
 
 -- Config and layers of a manifest.
@@ -128,7 +66,8 @@ END $$;
 CREATE FUNCTION fn.put_manifest(
   p_repository text, p_digest text, p_media_type text, p_bytes bytea, p_subject text, p_artifact_type text, p_annotations text,
   p_kinds text[], p_targets text[], p_required boolean[], p_tags text[],
-  p_create_only boolean, p_if_match text, p_if_none_match boolean, p_actor text, p_now bigint, p_origin text
+  p_create_only boolean, p_if_match text, p_if_none_match boolean, p_actor text, p_now bigint, p_origin text,
+  p_version bigint, p_tag_origin text
 ) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   repo bigint := fn.lock_repository(p_repository);
@@ -138,7 +77,7 @@ BEGIN
     -- Nothing was ever pushed there, so what is required is missing; only a manifest that will be taken makes the repository.
     missing := fn.missing_targets(p_repository, -1, p_kinds, p_targets, p_required);
     IF cardinality(missing) > 0 THEN RETURN jsonb_build_object('outcome', 'missing', 'digests', to_jsonb(missing)); END IF;
-    conflict := fn.first_conflict(-1, p_digest, p_tags, p_create_only, p_if_match, p_if_none_match);
+    conflict := fn.first_conflict(-1, p_digest, p_tags, p_create_only, p_if_match, p_if_none_match, NULL, NULL);
     IF conflict IS NOT NULL THEN RETURN conflict; END IF;
     INSERT INTO repositories (name) VALUES (p_repository) ON CONFLICT (name) DO NOTHING;
     repo := fn.lock_repository(p_repository);
@@ -157,7 +96,7 @@ BEGIN
 
   missing := fn.missing_targets(p_repository, repo, p_kinds, p_targets, p_required);
   IF cardinality(missing) > 0 THEN RETURN jsonb_build_object('outcome', 'missing', 'digests', to_jsonb(missing)); END IF;
-  conflict := fn.first_conflict(repo, p_digest, p_tags, p_create_only, p_if_match, p_if_none_match);
+  conflict := fn.first_conflict(repo, p_digest, p_tags, p_create_only, p_if_match, p_if_none_match, p_version, p_tag_origin);
   IF conflict IS NOT NULL THEN RETURN conflict; END IF;
 
   IF fresh THEN
@@ -179,7 +118,7 @@ BEGIN
       VALUES (p_now, 'manifest-put', p_repository, p_digest, p_actor, p_origin);
   END IF;
   FOREACH tag IN ARRAY p_tags LOOP
-    PERFORM fn.set_tag(repo, p_repository, tag, known.id, p_digest, p_actor, p_now, p_origin);
+    PERFORM fn.set_tag(repo, p_repository, tag, known.id, p_digest, p_actor, p_now, p_origin, p_version, p_tag_origin);
   END LOOP;
   RETURN jsonb_build_object('outcome', 'stored', 'created', fresh);
 END $$;

@@ -11,8 +11,8 @@ BEGIN
   WITH gone AS (
     DELETE FROM pending_changes WHERE id IN (SELECT id FROM pending_changes ORDER BY id LIMIT p_limit) RETURNING *
   )
-  INSERT INTO changes (sequence, at, kind, repository, digest, tag, actor, origin)
-    SELECT base + row_number() OVER (ORDER BY id), at, kind, repository, digest, tag, actor, origin FROM gone;
+  INSERT INTO changes (sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone)
+    SELECT base + row_number() OVER (ORDER BY id), at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone FROM gone;
   GET DIAGNOSTICS stamped = ROW_COUNT;
   UPDATE feed SET sequence = base + stamped WHERE one = 1;
   RETURN stamped;
@@ -32,8 +32,8 @@ BEGIN
     blob_bytes = blob_bytes + s, reclaimable_bytes = reclaimable_bytes + q FROM sums WHERE one = 1;
 END $$;
 
-CREATE FUNCTION fn.trim_history(p_before bigint, p_up_to bigint, p_limit bigint) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE changes_gone bigint; tombstones_gone bigint; unread bigint;
+CREATE FUNCTION fn.trim_history(p_before bigint, p_buried_before bigint, p_up_to bigint, p_limit bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE changes_gone bigint; unread bigint;
 BEGIN
   -- A tombstone stays while the change that tells of it, or an older one, has not been read.
   SELECT at INTO unread FROM changes WHERE sequence > p_up_to ORDER BY sequence LIMIT 1;
@@ -41,11 +41,28 @@ BEGIN
     SELECT sequence FROM (SELECT sequence, at FROM changes WHERE sequence <= p_up_to ORDER BY sequence LIMIT p_limit) AS oldest WHERE at < p_before
   );
   GET DIAGNOSTICS changes_gone = ROW_COUNT;
-  DELETE FROM tag_tombstones t USING (
-    SELECT repository_id, name FROM tag_tombstones WHERE deleted_at < least(p_before, unread) ORDER BY deleted_at LIMIT p_limit
-    FOR UPDATE SKIP LOCKED
-  ) AS oldest WHERE t.repository_id = oldest.repository_id AND t.name = oldest.name;
-  GET DIAGNOSTICS tombstones_gone = ROW_COUNT;
-  RETURN changes_gone + tombstones_gone;
+  RETURN changes_gone + fn.trim_tombstones(least(p_buried_before, unread), p_limit);
+END $$;
+
+-- The repository remembers how far the versions of those names went. Its row is held first, as by everybody who writes tags; those
+-- that somebody holds are left for the next time.
+CREATE FUNCTION fn.trim_tombstones(p_before bigint, p_limit bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE repos bigint[]; names text[]; held bigint[]; one record; gone bigint := 0;
+BEGIN
+  SELECT array_agg(repository_id), array_agg(name) INTO repos, names FROM (
+    SELECT repository_id, name FROM tag_tombstones WHERE deleted_at < p_before ORDER BY deleted_at LIMIT p_limit
+  ) AS oldest;
+  SELECT array_agg(id) INTO held FROM (
+    SELECT id FROM repositories WHERE id = ANY (repos) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+  ) AS locked;
+  FOR one IN SELECT * FROM unnest(repos, names) AS o (repo, name) WHERE repo = ANY (held) LOOP
+    UPDATE repositories SET tag_floor = greatest(tag_floor, t.version) FROM tag_tombstones t
+      WHERE repositories.id = one.repo AND t.repository_id = one.repo AND t.name = one.name AND t.deleted_at < p_before;
+    IF FOUND THEN
+      DELETE FROM tag_tombstones WHERE repository_id = one.repo AND name = one.name;
+      gone := gone + 1;
+    END IF;
+  END LOOP;
+  RETURN gone;
 END $$;
 `;

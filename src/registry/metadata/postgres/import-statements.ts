@@ -36,7 +36,11 @@ export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } =
       wants: [1],
     },
   ),
-  repository: kind<'repository'>([({ name }) => name], ensureRepositories),
+  repository: kind<'repository'>([({ name }) => name, ({ tagFloor }) => tagFloor ?? 0], ensureRepositories, {
+    text: `UPDATE repositories SET tag_floor = k.floor FROM unnest($1::text[], $2::bigint[]) AS k (name, floor)
+      WHERE repositories.name = k.name AND k.floor > 0`,
+    wants: [0, 1],
+  }),
   blob: kind<'blob'>(
     [
       ({ digest }) => digest,

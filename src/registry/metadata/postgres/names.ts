@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 import { blobFunctions } from './functions-blobs.ts';
+import { copyFunctions } from './functions-copies.ts';
 import { manifestFunctions } from './functions-manifests.ts';
 import { progressFunctions } from './functions-progress.ts';
 import { ruleFunctions } from './functions-rules.ts';
+import { tagFunctions } from './functions-tags.ts';
 
-const source = [blobFunctions, manifestFunctions, progressFunctions, ruleFunctions].join('\n');
+const source = [blobFunctions, manifestFunctions, tagFunctions, progressFunctions, ruleFunctions, copyFunctions].join(
+  '\n',
+);
 
 /**
  * Functions are code of the program, not of the schema: their names end in a hash of all of them, so that the replicas of two

@@ -1,5 +1,5 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
-import type { DroppedBlob, NewRemoval, QuarantinedBlob, Reclaiming, Removal } from '../reclaiming.ts';
+import type { DroppedBlob, NewRemoval, QuarantinedBlob, Reclaiming, Removal, TrimmedHistory } from '../reclaiming.ts';
 import type { Millis } from '../store.ts';
 import type { Database } from './database.ts';
 import { named } from './names.ts';
@@ -62,7 +62,7 @@ const damaged: Statement = {
   text: `SELECT digest, size, key, coalesce(damage, '') AS damage FROM blobs
     WHERE state = 'quarantined' AND digest > $1 ORDER BY digest LIMIT $2`,
 };
-const trim: Statement = { name: 'trim_history', text: named('SELECT fn.trim_history($1, $2, $3) AS value') };
+const trim: Statement = { name: 'trim_history', text: named('SELECT fn.trim_history($1, $2, $3, $4) AS value') };
 
 /** Reclaiming on PostgreSQL: several replicas may do each of these at once. */
 export class PostgresReclaiming implements Reclaiming {
@@ -125,7 +125,7 @@ export class PostgresReclaiming implements Reclaiming {
     return releaseBlob(this.#database, digest, key);
   }
 
-  trimHistory({ before, upTo, limit }: { before: Millis; upTo: number; limit: number }): Promise<number> {
-    return call(this.#database, trim, [before, upTo, limit]);
+  trimHistory({ before, buriedBefore = before, upTo, limit }: TrimmedHistory): Promise<number> {
+    return call(this.#database, trim, [before, buriedBefore, upTo, limit]);
   }
 }

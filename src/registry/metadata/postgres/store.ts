@@ -1,7 +1,8 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
 import type { NewJob } from '../job-queue.ts';
-import type { NewRemoval } from '../reclaiming.ts';
+import type { NewRemoval, TrimmedHistory } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
+import type { CopyKey, CopyRow, ReplicatedDeletion } from '../replicating.ts';
 import type { RuleKind, RuleRow } from '../rules.ts';
 import type {
   Actor,
@@ -23,6 +24,7 @@ import * as nameReads from './reads/names.ts';
 import * as progress from './reads/progress.ts';
 import { PostgresReclaiming } from './reclaiming.ts';
 import { PostgresRecovery } from './recovery.ts';
+import { PostgresReplicating } from './replicating.ts';
 import { PostgresRules } from './rules.ts';
 import * as blobWrites from './writes/blobs.ts';
 import * as manifestWrites from './writes/manifests.ts';
@@ -39,6 +41,7 @@ export class PostgresStore implements MetadataStore {
   #jobs: PostgresJobs;
   #recovery: PostgresRecovery;
   #rules: PostgresRules;
+  #replicating: PostgresReplicating;
   #removalDelay: Millis;
   #readOnly: boolean;
   #unfolded = 0;
@@ -55,6 +58,7 @@ export class PostgresStore implements MetadataStore {
     this.#jobs = new PostgresJobs(database);
     this.#recovery = new PostgresRecovery(database, parts.readOnly);
     this.#rules = new PostgresRules(database);
+    this.#replicating = new PostgresReplicating(database);
   }
 
   manifest(repository: string, reference: Reference) {
@@ -168,7 +172,7 @@ export class PostgresStore implements MetadataStore {
   releaseBlob(digest: Digest, key: string) {
     return this.#reclaiming.releaseBlob(digest, key);
   }
-  trimHistory(work: { before: Millis; upTo: number; limit: number }) {
+  trimHistory(work: TrimmedHistory) {
     return this.#reclaiming.trimHistory(work);
   }
 
@@ -224,6 +228,28 @@ export class PostgresStore implements MetadataStore {
   }
   identity() {
     return this.#rules.identity();
+  }
+
+  deleteReplicatedTag(deletion: ReplicatedDeletion) {
+    return this.#counted(this.#replicating.deleteReplicatedTag(deletion));
+  }
+  tagRecords(repository: string, page: { last?: string; limit: number }) {
+    return this.#replicating.tagRecords(repository, page);
+  }
+  tagRecord(repository: string, tag: string) {
+    return this.#replicating.tagRecord(repository, tag);
+  }
+  copies(rule: string, target: string, page: { last?: CopyKey; limit: number }) {
+    return this.#replicating.copies(rule, target, page);
+  }
+  copiesOf(rule: string, target: string, keys: readonly CopyKey[]) {
+    return this.#replicating.copiesOf(rule, target, keys);
+  }
+  putCopies(rule: string, target: string, rows: readonly CopyRow[], gone?: readonly CopyKey[]) {
+    return this.#replicating.putCopies(rule, target, rows, gone);
+  }
+  dropCopies(rule: string, keepTargets?: readonly string[]) {
+    return this.#replicating.dropCopies(rule, keepTargets);
   }
 
   /** Lets what was sent end, then closes every connection. */

@@ -22,6 +22,9 @@ UPDATE tag_tombstones SET origin = NULL WHERE origin IS NOT NULL;
 -- Whether somebody deleted the tag, or retention let its image expire.
 ALTER TABLE tag_tombstones ADD COLUMN kind TEXT NOT NULL DEFAULT 'deleted' CHECK (kind IN ('deleted', 'expired'));
 
+-- A name whose tombstone was trimmed goes on from here, so that other registries do not take its next tag for an old one.
+ALTER TABLE repositories ADD COLUMN tag_floor INTEGER NOT NULL DEFAULT 0;
+
 -- Of a change of a tag: its version and origin from then on, and what kind of tombstone it left.
 ALTER TABLE changes ADD COLUMN version INTEGER;
 ALTER TABLE changes ADD COLUMN tag_origin TEXT;

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../../domain/oci/digest.ts';
 import type { NewJob } from '../job-queue.ts';
-import type { NewRemoval, Removal } from '../reclaiming.ts';
+import type { NewRemoval, Removal, TrimmedHistory } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
+import type { CopyKey, CopyRow, ReplicatedDeletion } from '../replicating.ts';
+import type { Expiry, InventoryRow, Retaining, TrashNames, TrashPosition } from '../retaining.ts';
 import type { RuleKind, RuleRow } from '../rules.ts';
 import type {
   Actor,
@@ -23,16 +25,22 @@ import { closed, storeError } from './faults.ts';
 import { importInto } from './import.ts';
 import { LARGEST, ReadCache } from './read-cache.ts';
 import * as blobReads from './reads/blobs.ts';
+import * as imageReads from './reads/images.ts';
+import * as inventoryReads from './reads/inventories.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
 import * as progressReads from './reads/progress.ts';
 import * as reclaimReads from './reads/reclaim.ts';
 import * as recoveryReads from './reads/recovery.ts';
+import * as replicationReads from './reads/replicating.ts';
 import * as ruleReads from './reads/rules.ts';
+import * as trashReads from './reads/trash.ts';
 import type { Writer } from './writer.ts';
 
 /** Removals that are looked at between two turns of the event loop: a millisecond or two. */
 const PAGE = 500;
+/** Rows that one transaction forgets, so that nobody else waits long for the writer. */
+const COPIES_A_DROP = 1000;
 
 export interface SqliteParts {
   readonly path: string;
@@ -49,7 +57,7 @@ export interface SqliteParts {
  * The embedded store. Reads run on the calling thread through one read-only connection (microseconds, and they see every
  * commit at once); writes go to the writer.
  */
-export class SqliteStore implements MetadataStore {
+export class SqliteStore implements MetadataStore, Retaining {
   #reader: Connection;
   #writer: Writer;
   #release: () => void;
@@ -221,7 +229,7 @@ export class SqliteStore implements MetadataStore {
   releaseBlob(digest: Digest, key: string) {
     return this.#writer.execute('releaseBlob', { digest, key });
   }
-  trimHistory(work: { before: Millis; upTo: number; limit: number }) {
+  trimHistory(work: TrimmedHistory) {
     return this.#writer.execute('trimHistory', work);
   }
 
@@ -259,6 +267,59 @@ export class SqliteStore implements MetadataStore {
   }
   identity() {
     return this.#read(ruleReads.identity);
+  }
+
+  deleteReplicatedTag(deletion: ReplicatedDeletion) {
+    return this.#writing(deletion.repository, this.#writer.execute('deleteReplicatedTag', deletion));
+  }
+  tagRecords(repository: string, page: { last?: string; limit: number }) {
+    return this.#read((reader) => replicationReads.tagRecords(reader, repository, page));
+  }
+  tagRecord(repository: string, tag: string) {
+    return this.#read((reader) => replicationReads.tagRecord(reader, repository, tag));
+  }
+  copies(rule: string, target: string, page: { last?: CopyKey; limit: number }) {
+    return this.#read((reader) => replicationReads.copies(reader, { rule, target }, page));
+  }
+  copiesOf(rule: string, target: string, keys: readonly CopyKey[]) {
+    return this.#read((reader) => replicationReads.copiesOf(reader, { rule, target }, keys));
+  }
+  async putCopies(rule: string, target: string, rows: readonly CopyRow[], gone: readonly CopyKey[] = []) {
+    if (rows.length + gone.length > 0) await this.#writer.execute('putCopies', { rule, target, rows, gone });
+  }
+  async dropCopies(rule: string, keep: readonly string[] = []) {
+    while (await this.#writer.execute('dropCopies', { rule, keep, limit: COPIES_A_DROP }));
+  }
+
+  images(repository: string) {
+    return imageReads.images(this.#path, repository);
+  }
+  imagesOf(repository: string, digests: readonly Digest[]) {
+    return this.#read((reader) => imageReads.imagesOf(reader, repository, digests));
+  }
+  expire(batch: Expiry) {
+    return this.#writing(batch.repository, this.#writer.execute('expireImages', batch));
+  }
+  trash(page: { repository?: string; last?: TrashPosition; limit: number }) {
+    return this.#read((reader) => trashReads.trash(reader, page));
+  }
+  inTrash(names: TrashNames) {
+    return this.#read((reader) => trashReads.inTrash(reader, names));
+  }
+  restore(what: { repository: string; digests: readonly Digest[]; by: Actor }) {
+    return this.#writing(what.repository, this.#writer.execute('restoreImages', what));
+  }
+  emptyTrash(now: Millis, limit: number) {
+    return this.#writer.execute('emptyTrash', { now, limit });
+  }
+  putInventory(report: InventoryRow) {
+    return this.#writer.execute('putInventory', report);
+  }
+  inventories() {
+    return this.#read(inventoryReads.inventories);
+  }
+  keepInventories(clusters: readonly string[]) {
+    return this.#writer.execute('keepInventories', { clusters });
   }
 
   /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */

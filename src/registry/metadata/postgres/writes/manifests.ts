@@ -8,7 +8,7 @@ import { call } from './blobs.ts';
 const put: Statement = {
   name: 'put_manifest',
   text: named(
-    'SELECT fn.put_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) AS value',
+    'SELECT fn.put_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) AS value',
   ),
 };
 const untag: Statement = { name: 'delete_tag', text: named('SELECT fn.delete_tag($1, $2, $3, $4, $5) AS value') };
@@ -19,7 +19,7 @@ const remove: Statement = {
 const pulls: Statement = { name: 'note_pulls', text: named('SELECT fn.note_pulls($1, $2, $3)') };
 
 export function putManifest(database: Database, manifest: NewManifest): Promise<PutManifestResult> {
-  const { edges, by, conditions, annotations } = manifest;
+  const { edges, by, conditions, annotations, replicated } = manifest;
   return call(database, put, [
     manifest.repository,
     manifest.digest,
@@ -37,7 +37,9 @@ export function putManifest(database: Database, manifest: NewManifest): Promise<
     conditions?.ifNoneMatch === true,
     by.name,
     by.now,
-    by.origin ?? null,
+    replicated?.origin ?? by.origin ?? null,
+    replicated?.version ?? null,
+    replicated?.origin ?? null,
   ]);
 }
 

@@ -10,12 +10,16 @@ export interface Change {
   readonly tag?: string;
   readonly actor: string;
   readonly origin?: string | undefined;
+  readonly version?: number;
+  readonly tagOrigin?: string | null;
+  readonly tombstone?: 'deleted' | 'expired';
 }
 
 /** Appends to the change feed, in the transaction of what it tells. */
 export function recordChange(connection: Connection, change: Change): void {
   connection.run(
-    'INSERT INTO changes (at, kind, repository, digest, tag, actor, origin) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    `INSERT INTO changes (at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     change.at,
     change.kind,
     change.repository,
@@ -23,5 +27,8 @@ export function recordChange(connection: Connection, change: Change): void {
     change.tag ?? null,
     change.actor,
     change.origin ?? null,
+    change.version ?? null,
+    change.tagOrigin ?? null,
+    change.tombstone ?? null,
   );
 }

@@ -4,9 +4,11 @@ import type { Actor, NewEdge, NewManifest, PutManifestResult } from '../../store
 import type { Connection } from '../connection.ts';
 import { visible } from './blobs.ts';
 import { recordChange } from './changes.ts';
+import { contentOf } from './content.ts';
 import { ensureRepository, findRepository } from './repositories.ts';
 import { leaveReview, reviewIfUnreferenced } from './review.ts';
 import { buryTag, firstConflict, setTag } from './tags.ts';
+import { forgetTrashed } from './trash.ts';
 
 interface Row {
   id: number;
@@ -30,9 +32,14 @@ export function putManifest(connection: Connection, manifest: NewManifest): PutM
   const row = known === undefined ? insert(connection, id, manifest) : known.id;
   if (known !== undefined && known.mediaType !== manifest.mediaType)
     retype(connection, { id: row, repository: id }, manifest);
-  const { digest } = manifest;
+  const { digest, replicated } = manifest;
   for (const name of manifest.tags)
-    setTag(connection, { id, repository: manifest.repository }, { name, manifest: row, digest }, manifest.by);
+    setTag(
+      connection,
+      { id, repository: manifest.repository },
+      { name, manifest: row, digest, replicated },
+      manifest.by,
+    );
   return { outcome: 'stored', created: known === undefined };
 }
 
@@ -55,8 +62,8 @@ function isBlob(edge: { kind: NewEdge['kind'] }): boolean {
 function insert(connection: Connection, repository: number, manifest: NewManifest): number {
   const { by } = manifest;
   const { id } = connection.run(
-    `INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin,
+       content_size, config, children) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     repository,
     manifest.digest,
     manifest.mediaType,
@@ -66,10 +73,12 @@ function insert(connection: Connection, repository: number, manifest: NewManifes
     manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations),
     by.now,
     by.name,
-    by.origin ?? null,
+    manifest.replicated?.origin ?? by.origin ?? null,
+    ...contentOf(manifest),
   );
   insertBytes(connection, id, manifest);
   connect(connection, { id, repository }, manifest.edges);
+  forgetTrashed(connection, manifest.repository, manifest.digest, by.now);
   recordPut(connection, manifest);
   return id;
 }
@@ -86,14 +95,14 @@ function insertBytes(connection: Connection, id: number, { bytes, ownsBytes }: N
   else connection.run(`${sql} VALUES (?, ?)`, id, bytes);
 }
 
-function recordPut(connection: Connection, { repository, digest, by }: NewManifest): void {
+function recordPut(connection: Connection, { repository, digest, by, replicated }: NewManifest): void {
   recordChange(connection, {
     kind: 'manifest-put',
     at: by.now,
     repository,
     digest,
     actor: by.name,
-    origin: by.origin,
+    origin: replicated?.origin ?? by.origin,
   });
 }
 
@@ -108,11 +117,13 @@ function connect(connection: Connection, from: { id: number; repository: number 
 /** The same bytes pushed again under another media type: the last push says what they are. */
 function retype(connection: Connection, row: { id: number; repository: number }, manifest: NewManifest): void {
   connection.run(
-    'UPDATE manifests SET media_type = ?, subject = ?, artifact_type = ?, annotations = ? WHERE id = ?',
+    `UPDATE manifests SET media_type = ?, subject = ?, artifact_type = ?, annotations = ?, content_size = ?, config = ?, children = ?
+     WHERE id = ?`,
     manifest.mediaType,
     manifest.subject ?? null,
     manifest.artifactType ?? null,
     manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations),
+    ...contentOf(manifest),
     row.id,
   );
   const before = disconnect(connection, row.id);
@@ -140,7 +151,7 @@ export function deleteManifest(
     'SELECT name FROM tags WHERE manifest_id = ? ORDER BY name',
     row.id,
   ))
-    buryTag(connection, { id, repository }, name, by);
+    buryTag(connection, { id, repository }, { name }, by);
   const blobs = disconnect(connection, row.id);
   connection.run('DELETE FROM manifests WHERE id = ?', row.id);
   for (const blob of blobs) reviewIfUnreferenced(connection, blob, by.now);

@@ -1,12 +1,17 @@
 import type { Connection } from '../connection.ts';
 import { addBlob, deleteBlob, mountBlob, quarantineBlob, renewLease } from './blobs.ts';
+import { dropCopies, putCopies } from './copies.ts';
+import { expireImages } from './expiry.ts';
+import { keepInventories, putInventory } from './inventories.ts';
 import { claimJob, enqueueJob, finishJob, renewJob } from './jobs.ts';
 import { deleteManifest, notePulls, putManifest } from './manifests.ts';
 import { condemnBlobs, dropCondemned, releaseBlob, trimHistory } from './reclaim.ts';
 import { addSnapshot, dropSnapshot, importRows, requireEmpty, reviewImported } from './recovery.ts';
 import { accountForAll, addRemovals, forgetRemovals } from './removals.ts';
+import { deleteReplicatedTag } from './replicated-tags.ts';
 import { deleteRule, putRule, putRuleState } from './rules.ts';
 import { deleteTag } from './tags.ts';
+import { emptyTrash, restoreImages } from './trash.ts';
 import { createUpload, deleteUpload, holdUpload, releaseUpload } from './uploads.ts';
 
 /** Every write there is, as a function of a connection and plain data: the same on the writer thread and offline. */
@@ -43,6 +48,14 @@ export const operations = {
   putRule,
   deleteRule,
   putRuleState,
+  deleteReplicatedTag,
+  putCopies,
+  dropCopies,
+  expireImages,
+  restoreImages,
+  emptyTrash,
+  putInventory,
+  keepInventories,
 };
 
 export type OperationName = keyof typeof operations;
@@ -54,7 +67,10 @@ export const freeing: ReadonlySet<OperationName> = new Set<OperationName>([
   'deleteUpload',
   'deleteBlob',
   'deleteTag',
+  'deleteReplicatedTag',
   'deleteManifest',
+  'expireImages',
+  'emptyTrash',
   'condemnBlobs',
   'dropCondemned',
   'addRemovals',

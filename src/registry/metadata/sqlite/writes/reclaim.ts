@@ -1,10 +1,9 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
-import type { DroppedBlob } from '../../reclaiming.ts';
+import type { DroppedBlob, TrimmedHistory } from '../../reclaiming.ts';
 import type { Millis } from '../../store.ts';
 import type { Connection } from '../connection.ts';
 import { noteRemoval } from './removals.ts';
-
-const UNREFERENCED = `NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer'))`;
+import { UNREFERENCED } from './review.ts';
 
 export function condemnBlobs(
   connection: Connection,
@@ -53,7 +52,7 @@ export function releaseBlob(connection: Connection, { digest, key }: { digest: D
  */
 export function trimHistory(
   connection: Connection,
-  { before, upTo, limit }: { before: Millis; upTo: number; limit: number },
+  { before, buriedBefore = before, upTo, limit }: TrimmedHistory,
 ): number {
   const unread = connection.get<{ at: number }>(
     'SELECT at FROM changes WHERE sequence > ? ORDER BY sequence LIMIT 1',
@@ -61,8 +60,17 @@ export function trimHistory(
   );
   const changes = `DELETE FROM changes WHERE sequence IN (
     SELECT sequence FROM (SELECT sequence, at FROM changes WHERE sequence <= ? ORDER BY sequence LIMIT ?) WHERE at < ?)`;
-  const tombstones = `DELETE FROM tag_tombstones WHERE (repository_id, name) IN (
-    SELECT repository_id, name FROM tag_tombstones WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)`;
-  const read = Math.min(before, unread?.at ?? before);
-  return connection.run(changes, upTo, limit, before).changes + connection.run(tombstones, read, limit).changes;
+  const read = Math.min(buriedBefore, unread?.at ?? buriedBefore);
+  return connection.run(changes, upTo, limit, before).changes + trimTombstones(connection, read, limit);
+}
+
+/** The repository remembers how far the versions of those names went. */
+function trimTombstones(connection: Connection, before: Millis, limit: number): number {
+  const sql = `SELECT repository_id AS repository, name, version FROM tag_tombstones WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?`;
+  const old = connection.all<{ repository: number; name: string; version: number }>(sql, before, limit);
+  for (const { repository, name, version } of old) {
+    connection.run('UPDATE repositories SET tag_floor = max(tag_floor, ?) WHERE id = ?', version, repository);
+    connection.run('DELETE FROM tag_tombstones WHERE repository_id = ? AND name = ?', repository, name);
+  }
+  return old.length;
 }

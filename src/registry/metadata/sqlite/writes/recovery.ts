@@ -2,7 +2,9 @@ import type { Digest } from '../../../../domain/oci/digest.ts';
 import type { ExportedRow, SnapshotRow } from '../../recovery.ts';
 import { StoreError } from '../../store.ts';
 import type { Connection } from '../connection.ts';
+import { contentOf } from './content.ts';
 import { ensureRepository } from './repositories.ts';
+import { UNREFERENCED } from './review.ts';
 
 /** Adds a snapshot to those that are kept; one of that name takes the new values. */
 export function addSnapshot(connection: Connection, { name, sequence, takenAt, size }: SnapshotRow): void {
@@ -41,6 +43,7 @@ const importers = {
   tag: importTag,
   tombstone: importTombstone,
   rule: importRule,
+  trash: importTrashed,
 };
 
 type Row<Kind extends ExportedRow['row']> = Extract<ExportedRow, { row: Kind }>;
@@ -52,8 +55,9 @@ function continueAfter(connection: Connection, { sequence, identity }: Row<'head
   connection.run(`INSERT INTO sqlite_sequence (name, seq) VALUES ('changes', ?)`, sequence);
 }
 
-function importRepository(connection: Connection, { name }: Row<'repository'>): void {
-  ensureRepository(connection, name);
+function importRepository(connection: Connection, { name, tagFloor = 0 }: Row<'repository'>): void {
+  const id = ensureRepository(connection, name);
+  if (tagFloor > 0) connection.run('UPDATE repositories SET tag_floor = ? WHERE id = ?', tagFloor, id);
 }
 
 function importBlob(connection: Connection, { digest, size, key, createdAt, damage }: Row<'blob'>): void {
@@ -78,7 +82,7 @@ function importManifest(connection: Connection, row: Row<'manifest'>): void {
   const repository = ensureRepository(connection, row.repository);
   const { id } = connection.run(
     `INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by,
-       origin, pulled_hour) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       origin, pulled_hour, content_size, config, children) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     repository,
     row.digest,
     row.mediaType,
@@ -90,6 +94,7 @@ function importManifest(connection: Connection, row: Row<'manifest'>): void {
     row.pushedBy,
     row.origin ?? null,
     row.pulledHour ?? null,
+    ...contentOf(row),
   );
   connection.run('INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (?, ?)', id, row.bytes);
   const edge = 'INSERT OR IGNORE INTO edges (manifest_id, kind, target, repository_id) VALUES (?, ?, ?, ?)';
@@ -128,6 +133,38 @@ function importTombstone(connection: Connection, row: Row<'tombstone'>): void {
   );
 }
 
+/** Rows of the trash name repositories, which come before them. */
+function importTrashed(connection: Connection, row: Row<'trash'>): void {
+  const { repository } = row;
+  const [, config, children] = contentOf(row);
+  const { id } = connection.run(
+    `INSERT INTO trash (repository, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin,
+       pulled_hour, content_size, expired_at, until, policy, config, children) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    repository,
+    row.digest,
+    row.mediaType,
+    row.bytes.byteLength,
+    row.subject ?? null,
+    row.artifactType ?? null,
+    row.annotations === undefined ? null : JSON.stringify(row.annotations),
+    row.pushedAt,
+    row.pushedBy,
+    row.origin ?? null,
+    row.pulledHour ?? null,
+    row.contentSize,
+    row.expiredAt,
+    row.until,
+    row.policy,
+    config,
+    children,
+  );
+  connection.run('INSERT INTO trash_bytes (trash_id, bytes) VALUES (?, ?)', id, row.bytes);
+  const edge = 'INSERT OR IGNORE INTO trash_edges (trash_id, kind, target, repository) VALUES (?, ?, ?, ?)';
+  for (const { kind, digest } of row.edges) connection.run(edge, id, kind, digest, repository);
+  const tag = 'INSERT INTO trash_tags (trash_id, name, repository) VALUES (?, ?, ?)';
+  for (const name of row.tags) connection.run(tag, id, name, repository);
+}
+
 function importRule(connection: Connection, row: Row<'rule'>): void {
   connection.run(
     'INSERT INTO rules (kind, name, uid, generation, document, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -149,13 +186,13 @@ export function reviewImported(
   connection: Connection,
   { last, limit }: { last: string; limit: number },
 ): Digest | undefined {
-  const page = connection.all<{ id: number; digest: Digest; size: number }>(
-    'SELECT id, digest, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?',
+  const page = connection.all<{ id: number; digest: Digest }>(
+    'SELECT id, digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?',
     last,
     limit,
   );
-  const queue = `INSERT OR IGNORE INTO review_queue (blob_id, since, size) SELECT ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?
-    WHERE NOT EXISTS (SELECT 1 FROM edges WHERE target = ? AND kind IN ('config', 'layer'))`;
-  for (const { id, digest, size } of page) connection.run(queue, id, size, digest);
+  const queue = `INSERT OR IGNORE INTO review_queue (blob_id, since, size)
+    SELECT b.id, CAST(unixepoch('subsec') * 1000 AS INTEGER), b.size FROM blobs b WHERE b.id = ? AND ${UNREFERENCED}`;
+  for (const { id } of page) connection.run(queue, id);
   return page.at(-1)?.digest;
 }

@@ -5,12 +5,15 @@ import { Connection, openForWriting } from '../../src/registry/metadata/sqlite/c
 import { migrate } from '../../src/registry/metadata/sqlite/migrations.ts';
 import { databasePath } from '../../src/registry/metadata/sqlite/open.ts';
 import * as blobs from '../../src/registry/metadata/sqlite/reads/blobs.ts';
+import * as images from '../../src/registry/metadata/sqlite/reads/images.ts';
+import * as inventories from '../../src/registry/metadata/sqlite/reads/inventories.ts';
 import * as manifests from '../../src/registry/metadata/sqlite/reads/manifests.ts';
 import * as names from '../../src/registry/metadata/sqlite/reads/names.ts';
 import * as progress from '../../src/registry/metadata/sqlite/reads/progress.ts';
 import * as reclaim from '../../src/registry/metadata/sqlite/reads/reclaim.ts';
 import * as replicating from '../../src/registry/metadata/sqlite/reads/replicating.ts';
 import * as rules from '../../src/registry/metadata/sqlite/reads/rules.ts';
+import * as trash from '../../src/registry/metadata/sqlite/reads/trash.ts';
 import { operations } from '../../src/registry/metadata/sqlite/writes/operations.ts';
 import { by, digest, layer, manifest, temporaryFolder } from './fixtures.ts';
 
@@ -25,6 +28,13 @@ class Recorder extends Connection {
   override all<T>(sql: string, ...values: Parameters<Connection['all']> extends [string, ...infer V] ? V : never) {
     this.statements.add(sql);
     return super.all<T>(sql, ...values);
+  }
+  override arrays<T extends readonly unknown[]>(
+    sql: string,
+    ...values: Parameters<Connection['get']> extends [string, ...infer V] ? V : never
+  ) {
+    this.statements.add(sql);
+    return super.arrays<T>(sql, ...values);
   }
   override run(sql: string, ...values: Parameters<Connection['run']> extends [string, ...infer V] ? V : never) {
     this.statements.add(sql);
@@ -96,6 +106,29 @@ function replicateAll(connection: Connection): void {
   operations.trimHistory(connection, { before: 2, upTo: 99, limit: 9 });
 }
 
+function retainAll(connection: Connection): void {
+  const [repository, index, image, part] = ['x', digest(0xa1), digest(0xa2), digest(0xa3)];
+  const edges = [layer(part, false), { kind: 'child' as const, digest: image, required: false }];
+  operations.putManifest(connection, manifest({ repository, digest: image, tags: ['a', 'b'], contentSize: 1 }));
+  operations.putManifest(connection, manifest({ repository, digest: index, edges, subject: image }));
+  const report = { cluster: 'c', reportedAt: 1, receivedAt: 1, document: '{}', names: ['n'] };
+  const { revision } = operations.putInventory(connection, report);
+  const seen = images.imagesOf(connection, repository, [index, image]);
+  images.imagePage(connection, 1, 0);
+  const batch = { repository, images: seen, by: by(1), policy: 'p', until: 2, inUseRevision: revision };
+  assert.equal(operations.expireImages(connection, batch).outcome, 'done');
+  const last = { expiredAt: 1, repository: '', digest: image };
+  assert.equal(trash.trash(connection, { last, limit: 9 }).length, 2);
+  trash.trash(connection, { repository, last, limit: 9 });
+  trash.inTrash(connection, { digests: [image], tags: [{ repository, tag: 'a' }] });
+  assert.equal(operations.restoreImages(connection, { repository, digests: [index, image], by: by(3) }).length, 2);
+  operations.expireImages(connection, batch);
+  operations.putManifest(connection, manifest({ repository, digest: image }));
+  assert.equal(operations.emptyTrash(connection, { now: 2, limit: 9 }), 1);
+  inventories.inventories(connection);
+  operations.keepInventories(connection, { clusters: ['d'] });
+}
+
 function reclaimAll(connection: Connection): void {
   const [before, now, limit, delay] = [1, 2, 3, 4];
   operations.condemnBlobs(connection, { before, now, limit });
@@ -144,6 +177,7 @@ test('no statement scans a table or sorts', async () => {
   reclaimAll(recorder);
   replicateAll(recorder);
   readAll(recorder);
+  retainAll(recorder);
   assert.ok(recorder.statements.size > 40, `${recorder.statements.size} statements`);
   for (const sql of recorder.statements) {
     const plan = plain.db
@@ -153,7 +187,7 @@ test('no statement scans a table or sorts', async () => {
     const slow = plan.filter(
       (step) =>
         /SCAN|TEMP B-TREE/.test(step) &&
-        !/^SCAN (statistics|accounting|CONSTANT ROW|json_each|\(subquery-\d\))/.test(step),
+        !/^SCAN (statistics|accounting|inventories|CONSTANT ROW|json_each|\(subquery-\d\))/.test(step),
     );
     assert.deepEqual(slow, [], `${sql}\n${plan.join('\n')}`);
   }

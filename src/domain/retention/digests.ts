@@ -1,14 +1,24 @@
-import { withRoom } from './growing.ts';
-
 const width = 32;
-const sha256 = /^sha256:[a-f0-9]{64}$/;
+const words = width / 4;
+const prefix = 'sha256:';
+const textLength = prefix.length + 2 * width;
+/** Digests in one buffer: the first one grows up to this. */
+const bits = 12;
+const chunk = 2 ** bits;
+const mask = chunk - 1;
 
-/** Digests in a row: those of sha256 as their 32 bytes in one buffer, the few others as texts. */
+/** Of each character code: its value as a lower-case hex digit, -1 where it is none. */
+const hexValue = Int8Array.from({ length: 128 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code)));
+
+interface Chunk {
+  readonly bytes: Buffer<ArrayBuffer>;
+  readonly words: Int32Array;
+}
+
+/** Digests in a row: those of sha256 as their 32 bytes, the few others as texts. */
 export class Digests {
-  #bytes = new Uint8Array(0);
-  #buffer = Buffer.from(this.#bytes.buffer);
-  #words = new Int32Array(0);
-  #others: Map<number, string> | undefined;
+  readonly #chunks: Chunk[] = [];
+  readonly #others = new Map<number, string>();
   #length = 0;
 
   get length(): number {
@@ -16,39 +26,39 @@ export class Digests {
   }
 
   push(digest: string): void {
-    this.#makeRoom();
-    if (sha256.test(digest)) this.#buffer.write(digest.slice(7), this.#length * width, 'hex');
-    else {
-      this.#others ??= new Map();
+    const { bytes } = this.#lastChunk();
+    const start = (this.#length & mask) * width;
+    if (!writeHex(digest, bytes, start)) {
+      bytes.fill(0, start, start + width);
       this.#others.set(this.#length, digest);
     }
     this.#length++;
   }
 
-  at(position: number): string {
-    const start = position * width;
-    return this.#others?.get(position) ?? `sha256:${this.#buffer.toString('hex', start, start + width)}`;
-  }
-
   /** Takes the last one back. */
   pop(): void {
-    this.#length--;
-    this.#others?.delete(this.#length);
-    this.#bytes.fill(0, this.#length * width, (this.#length + 1) * width);
+    this.#others.delete(--this.#length);
+  }
+
+  at(position: number): string {
+    const start = (position & mask) * width;
+    const bytes = this.#chunks[position >> bits]?.bytes;
+    return this.other(position) ?? `${prefix}${bytes?.toString('hex', start, start + width)}`;
   }
 
   /** The text, where it is none of sha256. */
   other(position: number): string | undefined {
-    return this.#others?.get(position);
+    return this.#others.size === 0 ? undefined : this.#others.get(position);
   }
 
   /** Less than zero where the text of `a` sorts before that of `b`. Hex sorts as the bytes do. */
   compare(a: number, b: number): number {
-    if (this.#others !== undefined && (this.#others.has(a) || this.#others.has(b)))
+    if (this.#others.size > 0 && (this.#others.has(a) || this.#others.has(b)))
       return this.at(a) < this.at(b) ? -1 : Number(a !== b);
-    const [left, right] = [a * width, b * width];
+    const [left, right] = [this.#chunks[a >> bits]?.bytes, this.#chunks[b >> bits]?.bytes];
+    const [leftStart, rightStart] = [(a & mask) * width, (b & mask) * width];
     for (let at = 0; at < width; at++) {
-      const difference = (this.#bytes[left + at] ?? 0) - (this.#bytes[right + at] ?? 0);
+      const difference = (left?.[leftStart + at] ?? 0) - (right?.[rightStart + at] ?? 0);
       if (difference !== 0) return difference;
     }
     return 0;
@@ -56,28 +66,45 @@ export class Digests {
 
   /** Whether two digests of sha256 are the same. */
   same(position: number, others: Digests, other: number): boolean {
-    const [left, right] = [position * 8, other * 8];
-    for (let word = 0; word < 8; word++) if (this.#words[left + word] !== others.#words[right + word]) return false;
+    const left = this.#chunks[position >> bits]?.words;
+    const right = others.#chunks[other >> bits]?.words;
+    const [leftStart, rightStart] = [(position & mask) * words, (other & mask) * words];
+    for (let word = 0; word < words; word++) if (left?.[leftStart + word] !== right?.[rightStart + word]) return false;
     return true;
   }
 
-  /** 32 bits of all of a digest of sha256. */
+  /** 32 bits of a digest of sha256: of both of its ends, because of those that people make up only one differs. */
   hash(position: number): number {
-    let hash = 0;
-    for (let word = position * 8; word < position * 8 + 8; word++) {
-      hash = Math.imul(hash ^ (this.#words[word] ?? 0), 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    return hash;
+    const row = this.#chunks[position >> bits]?.words;
+    const start = (position & mask) * words;
+    const ends = (row?.[start] ?? 0) ^ Math.imul(row?.[start + words - 1] ?? 0, 0x85ebca6b);
+    const hash = Math.imul(ends ^ (ends >>> 16), 0x9e3779b1);
+    return hash ^ (hash >>> 15);
   }
 
-  #makeRoom(): void {
-    const needed = (this.#length + 1) * width;
-    if (needed <= this.#bytes.length) return;
-    this.#bytes = withRoom(this.#bytes, needed);
-    this.#buffer = Buffer.from(this.#bytes.buffer);
-    this.#words = new Int32Array(this.#bytes.buffer);
+  /** With room for one more. */
+  #lastChunk(): Chunk {
+    const place = this.#length & mask;
+    const last = this.#chunks[this.#length >> bits];
+    if (last !== undefined && place * width < last.bytes.length) return last;
+    const memory = new ArrayBuffer(width * (this.#length < chunk ? Math.max(16, 2 * place) : chunk));
+    const larger = { bytes: Buffer.from(memory), words: new Int32Array(memory) };
+    if (last !== undefined) larger.bytes.set(last.bytes);
+    this.#chunks[this.#length >> bits] = larger;
+    return larger;
   }
+}
+
+/** False where the text is no digest of sha256; some bytes are written then too. */
+function writeHex(digest: string, bytes: Uint8Array, start: number): boolean {
+  if (digest.length !== textLength || !digest.startsWith(prefix)) return false;
+  for (let at = 0; at < width; at++) {
+    const high = hexValue[digest.charCodeAt(prefix.length + 2 * at)] ?? -1;
+    const low = hexValue[digest.charCodeAt(prefix.length + 2 * at + 1)] ?? -1;
+    if ((high | low) < 0) return false;
+    bytes[start + at] = (high << 4) | low;
+  }
+  return true;
 }
 
 /** Where a digest is in a row: four bytes for a place, and at least half of the places free. */
@@ -117,12 +144,12 @@ export class DigestIndex {
 
   /** The place of a digest, or the free one where it would be. */
   #placeOf(digests: Digests, position: number): number {
-    const mask = this.#places.length - 1;
-    let place = digests.hash(position) & mask;
+    const last = this.#places.length - 1;
+    let place = digests.hash(position) & last;
     for (;;) {
       const known = this.#places[place] ?? 0;
       if (known === 0 || digests.same(position, this.#digests, known - 1)) return place;
-      place = (place + 1) & mask;
+      place = (place + 1) & last;
     }
   }
 

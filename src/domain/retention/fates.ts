@@ -28,6 +28,8 @@ export interface Judged {
 /** Spreads life from what stays to what belongs to it, and then death from what goes. */
 export class Fates {
   readonly #judged: Judged;
+  /** 1 for a rule that expires what is past its count. */
+  readonly #expiring: Uint8Array;
   /** 1 for an image that stays. */
   readonly #alive: Uint8Array;
   /** Position of the rule by which an image expires, -1 where it stays. */
@@ -44,6 +46,7 @@ export class Fates {
   constructor(judged: Judged) {
     this.#judged = judged;
     const { length } = judged.table;
+    this.#expiring = Uint8Array.from(judged.policy.rules, ({ action }) => Number(action === 'expire'));
     this.#alive = new Uint8Array(length);
     this.expiredBy = new Int32Array(length).fill(-1);
     this.#causes = new Uint8Array(length);
@@ -68,8 +71,8 @@ export class Fates {
 
   /** Its rule found the image past the count, and expires what is. */
   isMarked(image: number): boolean {
-    const { claims, policy } = this.#judged;
-    return claims.past[image] === 1 && policy.rules[claims.rule[image] ?? -1]?.action === 'expire';
+    const { past, rule } = this.#judged.claims;
+    return past[image] === 1 && this.#expiring[rule[image] ?? 0] === 1;
   }
 
   /** A rule would expire the image, but it is in use. */
@@ -97,14 +100,13 @@ export class Fates {
     const { table, policy, now } = this.#judged;
     const { pulledWithin, ...protect } = policy.protect ?? {};
     const matches = tagProtection(protect);
-    const pulls = table.pullTimes();
     const since = pulledWithin === undefined ? Number.POSITIVE_INFINITY : now - pulledWithin;
     if (matches === undefined && pulledWithin === undefined) return;
     for (let image = 0; image < table.length; image++) {
       const tag = matches && table.tags.find(image, matches);
       if (tag !== undefined) this.#keep(image, { cause: 'protected', text: `of its tag ${tag}` });
-      // Not so where it was never pulled: that time is not a number.
-      else if ((pulls[image] ?? 0) >= since) this.#keep(image, { cause: 'protected', text: 'it was pulled recently' });
+      else if ((table.pulledAt(image) ?? Number.NEGATIVE_INFINITY) >= since)
+        this.#keep(image, { cause: 'protected', text: 'it was pulled recently' });
     }
   }
 

@@ -1,25 +1,24 @@
-/** Numbers in a row that grows: eight bytes for a number, and none of them an object. */
-
-type Numbers = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+type Numbers = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 const smallest = 16;
+const bits = 15;
+const chunk = 2 ** bits;
+const mask = chunk - 1;
 
-/** The same numbers, with room for at least `needed`. Doubles, so that n numbers cost of the order of n. */
-export function withRoom<Row extends Numbers>(row: Row, needed: number): Row {
-  if (needed <= row.length) return row;
-  const larger = new (row.constructor as new (length: number) => Row)(Math.max(smallest, row.length * 2, needed));
-  larger.set(row);
-  return larger;
-}
-
-/** Numbers that are only ever put at the end. */
+/**
+ * Numbers that are only ever put at the end. They lie in chunks: one array that doubles would leave as much garbage as it holds,
+ * and a few numbers cost only as much as they need.
+ */
 export class Growing<Row extends Numbers> {
-  #values: Row;
+  readonly #make: new (
+    length: number,
+  ) => Row;
+  readonly #rows: Row[] = [];
   #length = 0;
 
-  /** @param empty an empty array of the type wanted */
-  constructor(empty: Row) {
-    this.#values = empty;
+  /** @param make the typed array wanted */
+  constructor(make: new (length: number) => Row) {
+    this.#make = make;
   }
 
   get length(): number {
@@ -27,17 +26,23 @@ export class Growing<Row extends Numbers> {
   }
 
   push(value: number): void {
-    this.#values = withRoom(this.#values, this.#length + 1);
-    this.#values[this.#length++] = value;
+    const place = this.#length & mask;
+    let row = this.#rows[this.#length >> bits];
+    if (row === undefined || place === row.length) row = this.#makeRoom(row);
+    row[place] = value;
+    this.#length++;
   }
 
   /** 0 where there is none. */
   at(position: number): number {
-    return position < this.#length ? (this.#values[position] ?? 0) : 0;
+    return this.#rows[position >> bits]?.[position & mask] ?? 0;
   }
 
-  /** What is there so far, without a copy. */
-  values(): Row {
-    return this.#values.subarray(0, this.#length) as Row;
+  #makeRoom(row: Row | undefined): Row {
+    const isFirst = this.#length < chunk;
+    const larger = new this.#make(isFirst ? Math.max(smallest, this.#length * 2) : chunk);
+    if (row !== undefined) larger.set(row);
+    this.#rows[this.#length >> bits] = larger;
+    return larger;
   }
 }

@@ -1,3 +1,4 @@
+import { oldestFirst } from './age.ts';
 import { claim, describeRule } from './claims.ts';
 import { familyOf } from './family.ts';
 import { Fates, type Judged } from './fates.ts';
@@ -53,18 +54,10 @@ export function useOf(pins: ReadonlyMap<string, string>): RepositoryUse {
 /** The same of a table, to which nothing is added from then on. */
 export function planTable(table: ImageTable, { policy, now }: Pick<PlanInput, 'policy' | 'now'>): Plan {
   const family = familyOf(table);
-  const oldestFirst = sortByAge(table).filter((image) => !family.isDependent(image));
-  const claims = claim({ table, oldestFirst }, policy, now);
-  const judged = { table, policy, now, family, claims, oldestFirst };
+  const candidates = oldestFirst(table, family.isDependent);
+  const claims = claim({ table, oldestFirst: candidates }, policy, now);
+  const judged = { table, policy, now, family, claims, oldestFirst: candidates };
   return planOf(judged, new Fates(judged));
-}
-
-/** Of equal push times the digest that sorts first counts as older. */
-function sortByAge(table: ImageTable): Uint32Array {
-  const times = table.pushTimes();
-  const order = new Uint32Array(table.length);
-  for (let image = 0; image < order.length; image++) order[image] = image;
-  return order.sort((a, b) => (times[a] ?? 0) - (times[b] ?? 0) || table.compareDigests(a, b));
 }
 
 function planOf(judged: Judged, fates: Fates): Plan {

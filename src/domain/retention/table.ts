@@ -7,7 +7,7 @@ import { TagColumn } from './tag-column.ts';
 
 /** Ends of relations before it is known where the other end is. */
 class Ends {
-  readonly from = new Growing(new Uint32Array(0));
+  readonly from = new Growing(Uint32Array);
   readonly to = new Digests();
 
   add(image: number, digest: string): void {
@@ -24,9 +24,9 @@ export class ImageTable {
   readonly #use: RepositoryUse | undefined;
   readonly #digests = new Digests();
   readonly #index = new DigestIndex(this.#digests);
-  readonly #pushed = new Growing(new Float64Array(0));
-  readonly #pulled = new Growing(new Float64Array(0));
-  readonly #sizes = new Growing(new Float64Array(0));
+  readonly #pushed = new Growing(Float64Array);
+  readonly #pulled = new Growing(Float64Array);
+  readonly #sizes = new Growing(Float64Array);
   readonly #children = new Ends();
   readonly #subjects = new Ends();
   readonly #used = new Map<number, string>();
@@ -94,16 +94,6 @@ export class ImageTable {
   /** Those in use, and by whom. */
   get used(): ReadonlyMap<number, string> {
     return this.#used;
-  }
-
-  /** All times of pushes, by position. */
-  pushTimes(): Float64Array {
-    return this.#pushed.values();
-  }
-
-  /** All times of pulls, by position; not a number where there was none. */
-  pullTimes(): Float64Array {
-    return this.#pulled.values();
   }
 
   /** Less than zero where the digest at `a` sorts before that at `b`. */

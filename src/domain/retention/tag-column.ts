@@ -1,37 +1,33 @@
-import { Growing, withRoom } from './growing.ts';
+import { Growing } from './growing.ts';
 import { isReferrerTag } from './image.ts';
 import type { Matcher } from './pattern.ts';
 
-/** Bytes of all tags of a repository: more would not fit the offsets, nor the memory of anybody. */
-const mostBytes = 0xffff_ffff;
+/** Tags lie in chunks of so many bytes, none in two of them. */
+const bits = 18;
+const chunk = 2 ** bits;
+/** More would not fit the offsets, nor the memory of anybody. */
+const mostBytes = 2 ** 31 - chunk;
+/** In an offset: the tag is one of the referrers' scheme, which the rules do not see. */
+const referring = 2 ** 31;
+
+const nothing = Buffer.alloc(0);
 
 /** The tags of images in a row, as the bytes of their texts one after another. */
 export class TagColumn {
-  #bytes = new Uint8Array(0);
-  #buffer = Buffer.from(this.#bytes.buffer);
+  readonly #chunks: Buffer[] = [];
   #used = 0;
-  /** Where each tag ends. */
-  readonly #ends = new Growing(new Uint32Array(0));
-  /** 1 for a tag of the referrers' scheme, which the rules do not see. */
-  readonly #referring = new Growing(new Uint8Array(0));
+  /** Where each tag ends, and whether it is `referring`. */
+  readonly #ends = new Growing(Uint32Array);
   /** How many tags there are up to and with those of an image. */
-  readonly #upTo = new Growing(new Uint32Array(0));
-  #hasReferring = false;
+  readonly #upTo = new Growing(Uint32Array);
 
-  /** Of the next image. @throws RangeError past 4 GiB of tags */
+  /** Of the next image. @throws RangeError for tags of more than 2 GiB, or one of more than 256 KiB */
   push(tags: readonly string[]): void {
     for (const tag of tags) {
-      const most = this.#used + tag.length * 3;
-      if (most > mostBytes) throw new RangeError('the tags of the repository take more than 4 GiB');
-      if (most > this.#bytes.length) {
-        this.#bytes = withRoom(this.#bytes, most);
-        this.#buffer = Buffer.from(this.#bytes.buffer);
-      }
-      this.#used += this.#buffer.write(tag, this.#used);
-      this.#ends.push(this.#used);
-      const referring = isReferrerTag(tag);
-      this.#referring.push(referring ? 1 : 0);
-      this.#hasReferring ||= referring;
+      const bytes = this.#roomFor(Buffer.byteLength(tag));
+      const start = this.#used % chunk;
+      this.#used += bytes.write(tag, start);
+      this.#ends.push(isReferrerTag(tag) ? this.#used + referring : this.#used);
     }
     this.#upTo.push(this.#ends.length);
   }
@@ -39,47 +35,70 @@ export class TagColumn {
   /** All tags of an image, in the order in which they came. */
   of(image: number): string[] {
     const tags: string[] = [];
-    for (let tag = this.#first(image); tag < this.#upTo.at(image); tag++) tags.push(this.#text(tag));
+    const everything: Matcher = (bytes, start, end) => {
+      tags.push((bytes as Buffer).toString('utf8', start, end));
+      return false;
+    };
+    this.#find(image, everything, true);
     return tags;
   }
 
   /** Whether it has any that the rules see. */
   has(image: number): boolean {
-    const [first, end] = [this.#first(image), this.#upTo.at(image)];
-    if (!this.#hasReferring) return end > first;
-    for (let tag = first; tag < end; tag++) if (this.#referring.at(tag) === 0) return true;
+    const end = this.#upTo.at(image);
+    for (let tag = this.#first(image); tag < end; tag++) if (this.#ends.at(tag) < referring) return true;
     return false;
   }
 
   /** Whether one of those that the rules see matches. */
   some(image: number, matches: Matcher): boolean {
-    return this.#find(image, matches) >= 0;
+    return this.#find(image, matches, false);
   }
 
   /** The first that does. */
   find(image: number, matches: Matcher): string | undefined {
-    const tag = this.#find(image, matches);
-    return tag < 0 ? undefined : this.#text(tag);
+    let found: string | undefined;
+    const noted: Matcher = (bytes, start, end) => {
+      if (!matches(bytes, start, end)) return false;
+      found = (bytes as Buffer).toString('utf8', start, end);
+      return true;
+    };
+    return this.#find(image, noted, false) ? found : undefined;
   }
 
-  #find(image: number, matches: Matcher): number {
-    const end = this.#upTo.at(image);
-    for (let tag = this.#first(image); tag < end; tag++) {
-      if (this.#hasReferring && this.#referring.at(tag) === 1) continue;
-      if (matches(this.#bytes, this.#start(tag), this.#ends.at(tag))) return tag;
+  #find(image: number, matches: Matcher, evenReferring: boolean): boolean {
+    const first = this.#first(image);
+    const last = this.#upTo.at(image);
+    let before = first === 0 || first === last ? 0 : this.#ends.at(first - 1) & ~referring;
+    for (let tag = first; tag < last; tag++) {
+      const noted = this.#ends.at(tag);
+      const end = noted & ~referring;
+      // A tag that did not fit in the chunk begins with the next one.
+      const start = end === before ? before : Math.max(before, (end - 1) & ~(chunk - 1));
+      before = end;
+      if (noted >= referring && !evenReferring) continue;
+      const within = start & (chunk - 1);
+      if (matches(this.#chunks[start >> bits] ?? nothing, within, within + end - start)) return true;
     }
-    return -1;
+    return false;
   }
 
   #first(image: number): number {
     return image === 0 ? 0 : this.#upTo.at(image - 1);
   }
 
-  #start(tag: number): number {
-    return tag === 0 ? 0 : this.#ends.at(tag - 1);
-  }
-
-  #text(tag: number): string {
-    return this.#buffer.toString('utf8', this.#start(tag), this.#ends.at(tag));
+  /** The chunk in which so many bytes go at `#used`, which is moved to the next one where they do not fit in this. */
+  #roomFor(length: number): Buffer {
+    if (length > chunk) throw new RangeError(`a tag has ${length} bytes`);
+    if ((this.#used % chunk) + length > chunk) this.#used += chunk - (this.#used % chunk);
+    if (this.#used + length > mostBytes) throw new RangeError('the tags of the repository take more than 2 GiB');
+    const index = Math.floor(this.#used / chunk);
+    const known = this.#chunks[index] ?? nothing;
+    const needed = (this.#used % chunk) + length;
+    if (needed <= known.length && known.length > 0) return known;
+    const larger = Buffer.allocUnsafeSlow(index > 0 ? chunk : Math.min(chunk, Math.max(256, 2 * needed)));
+    larger.set(known);
+    this.#chunks[index] = larger;
+    return larger;
   }
 }

@@ -27,6 +27,14 @@ export function openMigrationRecords({ storage }: Pick<RegistryBootstrap, 'stora
   throw new Error('the document names no storage, which its schema refuses');
 }
 
+/** Whole plans of retention policies, beside the blobs: they may be longer than a row should be. */
+export function openRetentionRecords({ storage }: Pick<RegistryBootstrap, 'storage'>): Promise<RecordStore> {
+  const { filesystem, s3 } = storage;
+  if (filesystem !== undefined) return openFolder(join(filesystem.path, 'retention'));
+  if (s3 !== undefined) return openBucket({ ...s3, prefix: `${s3.prefix}retention/` });
+  throw new Error('the document names no storage, which its schema refuses');
+}
+
 /** Records in a folder of this machine, which is made at the first write. Nothing is read yet. */
 export async function openFolder(path: string): Promise<RecordStore> {
   const { FolderRecords } = await import('./storage/filesystem/records.ts');

@@ -10,6 +10,7 @@ import type { WebRooms } from './http/web.ts';
 import type { Workers } from './jobs/workers.ts';
 import type { RegistryMetrics } from './metrics.ts';
 import type { RunningRecovery } from './recovery/start.ts';
+import type { Retention } from './retention/start.ts';
 import type { Settings } from './settings.ts';
 import type { Stores } from './stores.ts';
 import type { Usage, UsageFigures } from './usage.ts';
@@ -24,6 +25,7 @@ export interface House {
   readonly pulls: Pulls;
   /** Of work that takes much memory. */
   readonly turns: Turns;
+  readonly retention: Retention;
   readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
   now(): number;
   settings(): Settings;
@@ -32,7 +34,8 @@ export interface House {
 }
 
 /** Of tokens and administration. */
-export function apiRooms({ auth, usage, now, settings, fault, state }: House): NonNullable<WebRooms['api']> {
+export function apiRooms(house: House): NonNullable<WebRooms['api']> {
+  const { auth, usage, now, settings, fault, state } = house;
   const startedAt = new Date(now()).toISOString();
   const anonymousOn = () => settings().document.auth.anonymous !== 'None';
   const lastBackup = async () => {
@@ -54,8 +57,17 @@ export function apiRooms({ auth, usage, now, settings, fault, state }: House): N
   };
   return {
     token: { ...auth, users: () => settings().users, anonymousOn },
-    admin: { ...auth, now, operator: () => settings().operator, status, jobs },
+    admin: { ...auth, now, operator: () => settings().operator, status, jobs, ...ruleRooms(house) },
   };
+}
+
+/** Of rules, and of what retention needs beside them. */
+function ruleRooms({ stores: { metadata }, retention, now, state }: House) {
+  const { clusters, keeper, desk } = retention;
+  // Other kinds of rules are kept beside this one.
+  const rules = { metadata, keepers: [keeper], now };
+  const reported = () => void state.workers?.runNow('retention');
+  return { rules, inventories: { metadata, clusters, reported }, retention: { desk, now } };
 }
 
 /** Of metrics and health. */

@@ -22,7 +22,9 @@ import { createJobMetrics } from './jobs/metrics.ts';
 import { startWorkers, type Workers } from './jobs/workers.ts';
 import { Listener, timeouts } from './listener.ts';
 import { createRegistryMetrics } from './metrics.ts';
+import { openRetentionRecords } from './records.ts';
 import { Reloader } from './reload.ts';
+import { startRetention } from './retention/start.ts';
 import { apiRooms, type House, managementRooms } from './rooms.ts';
 import { keepSafe } from './safekeeping.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
@@ -86,6 +88,20 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const auth = createAuth(settings, { now, onCheck: metrics.passwordChecked });
   const pulls = new Pulls(stores.metadata, { now, log });
   const fault = () => reloader.fault;
+  const state: House['state'] = { draining: false };
+  const worker = `${hostname()} ${randomUUID()}`;
+  const retention = startRetention({
+    metadata: stores.metadata,
+    places: first.document,
+    register,
+    log,
+    worker,
+    inUse: () => settings().document.inUse,
+    openRecords: () => openRetentionRecords(first.document),
+    flushPulls: () => pulls.flush(),
+    wake: () => void state.workers?.runNow('retention'),
+    now,
+  });
   const house: House = {
     log,
     stores,
@@ -94,10 +110,11 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     auth,
     pulls,
     turns: new Turns(),
+    retention,
     now,
     settings,
     fault,
-    state: { draining: false },
+    state,
   };
   const listeners = createListeners(house, register, first);
   return {
@@ -113,7 +130,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
       });
       const api = await listeners.api.listen();
       const management = await listeners.management?.listen();
-      house.state.workers = startWork(house, register);
+      house.state.workers = startWork(house, register, worker);
       reloader.watch(watchSeconds);
       // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
       globalThis.gc?.();
@@ -177,7 +194,11 @@ function roomsOf(
 }
 
 /** What is done beside serving: see `jobs/`. */
-function startWork({ stores, log, now, settings, state }: House, register: MetricsRegistry): Workers {
+function startWork(
+  { stores, log, now, settings, state, retention }: House,
+  register: MetricsRegistry,
+  worker: string,
+): Workers {
   const quarantined = async () => {
     const rows = await stores.metadata.quarantined({ limit: mostCounted });
     return rows.length;
@@ -186,7 +207,8 @@ function startWork({ stores, log, now, settings, state }: House, register: Metri
     ...stores,
     log,
     now,
-    worker: `${hostname()} ${randomUUID()}`,
+    worker,
+    others: [retention.work],
     metrics: createJobMetrics(register, () => quarantined().catch(() => undefined)),
     settings: () => settings().document,
     followed: () => state.recovery?.journaledUpTo() ?? Number.MAX_SAFE_INTEGER,
@@ -199,7 +221,7 @@ const mostCounted = 10_000;
 
 /** The management listener goes last: probes are answered to the end. */
 function shutdownSteps(house: House, { api, management }: Listeners, reloader: Reloader): ShutdownStep[] {
-  const { log, pulls, stores, state, settings } = house;
+  const { log, pulls, stores, state, settings, retention } = house;
   const drain = async () => {
     state.draining = true;
     reloader.stop();
@@ -212,6 +234,7 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
   return [
     { name: 'finishing requests in flight', run: drain },
     { name: 'ending background work', run: () => state.workers?.stop() },
+    { name: 'closing the plans of retention', run: () => retention.close() },
     { name: 'writing pull times', run: () => pulls.close() },
     { name: 'writing the journal', run: () => state.recovery?.stop() },
     { name: 'closing the stores', run: () => stores.close() },

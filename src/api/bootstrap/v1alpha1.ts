@@ -139,6 +139,17 @@ const Backup = z.strictObject({
   keep: z.number().int().min(1).max(1000).default(24),
 });
 
+const InUse = z.strictObject({
+  /** Clusters that report what they run: no policy expires anything before each of them has. */
+  clusters: z
+    .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label'))
+    .max(512)
+    .refine((names) => new Set(names).size === names.length, 'names a cluster twice')
+    .default([]),
+  /** A report that came in longer ago is stale: what it named, and all that was pulled since, stays. */
+  staleSeconds: positive.default(900),
+});
+
 const Auth = z.strictObject({
   /** What a caller without credentials may do. */
   anonymous: z.enum(['None', 'Pull', 'Push']).default('None'),
@@ -200,6 +211,8 @@ const Document = z.strictObject({
       audience: z.string().min(1).max(512),
     })
     .optional(),
+  /** Clusters whose running images no retention policy may expire. */
+  inUse: InUse.prefault({}),
   limits: Limits.prefault({}),
   content: Content.prefault({}),
   /** CIDRs whose `X-Forwarded-For`, `-Proto` and `-Host` are believed. */

@@ -1,7 +1,8 @@
 import type { VerificationKey } from './signing-key.ts';
 import { verifyStrictly } from './tokens.ts';
 
-const issuer = 'ne-registry-operator';
+/** `iss` of all that the operator signs. */
+export const operatorIssuer = 'ne-registry-operator';
 /** The longest life of a token that the operator may sign, seconds. */
 const longestLife = 300;
 
@@ -21,8 +22,10 @@ export async function verifyOperatorToken(
   trust: OperatorTrust,
   now: number,
 ): Promise<string | undefined> {
-  const verified = await verifyStrictly(text, { ...trust, issuer, now, anyKey: true });
+  const verified = await verifyStrictly(text, { ...trust, issuer: operatorIssuer, now, anyKey: true });
   if (verified === undefined) return undefined;
-  const { exp = 0, iat = 0, sub } = verified.payload;
+  const { exp = 0, iat = 0, sub, use } = verified.payload;
+  // What is made for one use is made for no other.
+  if (use !== undefined) return undefined;
   return exp - iat <= longestLife && exp * 1000 - now <= (longestLife + 5) * 1000 ? sub : undefined;
 }

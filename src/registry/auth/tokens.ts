@@ -119,6 +119,8 @@ export interface Expectation {
   readonly now: number;
   /** Key to use where the token names none; tokens of ours always do. */
   readonly anyKey?: boolean;
+  /** Claims that must be there; `exp`, `iat` and `sub` unless given. One that is there always counts. */
+  readonly required?: readonly string[];
 }
 
 /** Header parameters by which a token would bring its own key (RFC 7515 §4.1.2–4.1.6). */
@@ -126,7 +128,7 @@ const ownKeys = ['jwk', 'jku', 'x5c', 'x5u', 'x5t', 'x5t#S256'];
 
 /**
  * Verifies a JWT with one of our keys and nothing that the token brings: fixed algorithm, issuer and audience; expiry
- * required; unknown critical extensions refused. Undefined where anything is wrong: the caller learns no more than that.
+ * required unless the caller says otherwise; unknown critical extensions refused. Undefined where anything is wrong: the caller learns no more than that.
  */
 export async function verifyStrictly(
   text: string,
@@ -138,7 +140,7 @@ export async function verifyStrictly(
         algorithms: [algorithm],
         issuer: expected.issuer,
         audience: expected.audience,
-        requiredClaims: ['exp', 'iat', 'sub'],
+        requiredClaims: [...(expected.required ?? ['exp', 'iat', 'sub'])],
         clockTolerance,
         currentDate: new Date(expected.now),
       });

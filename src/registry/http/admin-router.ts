@@ -1,9 +1,10 @@
-import express, { type Request, type RequestHandler, type Router } from 'express';
+import express, { type Router } from 'express';
 import { Refusal } from '../../domain/errors.ts';
-import { basicChallenge } from '../auth/challenge.ts';
-import type { Caller, Gate } from '../auth/contract.ts';
-import { type OperatorTrust, verifyOperatorToken } from '../auth/operator-token.ts';
 import type { JobState } from '../metadata/job-queue.ts';
+import { type AdministratorRooms, administratorsOnly } from './administrators.ts';
+import { type InventoryRooms, inventoryRouter } from './inventory-router.ts';
+import { type RetentionRooms, retentionRouter } from './retention-router.ts';
+import { type RulesRooms, rulesRouter } from './rules-router.ts';
 
 /** `GET /admin/v1/status`. */
 export interface RegistryStatus {
@@ -28,20 +29,21 @@ export interface AdminJobs {
   state(): Promise<JobState[]>;
 }
 
-export interface AdminRooms {
-  readonly gate: Gate;
-  operator(): OperatorTrust | undefined;
+export interface AdminRooms extends AdministratorRooms {
   status(): Promise<RegistryStatus>;
   readonly jobs: AdminJobs;
-  callerOf(request: Request): Caller;
-  /** Milliseconds since the epoch. */
-  now(): number;
+  readonly rules: RulesRooms;
+  readonly inventories: InventoryRooms;
+  readonly retention: RetentionRooms;
 }
 
 /** The admin API: for the operator with a token that it signed, and for administrators with their password. */
 export function adminRouter(rooms: AdminRooms): Router {
   const router = express.Router();
+  router.use(inventoryRouter({ ...rooms, ...rooms.inventories }));
   router.use('/admin', administratorsOnly(rooms));
+  router.use(rulesRouter(rooms.rules));
+  router.use(retentionRouter(rooms.retention));
   router.get('/admin/v1/status', async (_request, response) => {
     response.set('cache-control', 'no-store').json(await rooms.status());
   });
@@ -60,31 +62,4 @@ export function adminRouter(rooms: AdminRooms): Router {
 function shownJob({ runAt, heldUntil, ...job }: JobState) {
   const time = (at: number) => new Date(at).toISOString();
   return { ...job, runAt: time(runAt), ...(heldUntil !== undefined && { heldUntil: time(heldUntil) }) };
-}
-
-function administratorsOnly(rooms: AdminRooms): RequestHandler {
-  return async (request, _response, next) => {
-    const bearer = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (bearer === undefined) await requireAdministrator(rooms, request);
-    else await requireOperator(rooms, bearer);
-    next();
-  };
-}
-
-async function requireOperator(rooms: AdminRooms, token: string): Promise<void> {
-  const trust = rooms.operator();
-  const signer = trust && (await verifyOperatorToken(token, trust, rooms.now()));
-  if (signer === undefined)
-    throw unauthorized('the admin API takes tokens of its operator, or Basic credentials of an administrator');
-}
-
-async function requireAdministrator(rooms: AdminRooms, request: Request): Promise<void> {
-  const caller = rooms.callerOf(request);
-  if (caller.authorization === undefined) throw unauthorized('sign in as an administrator');
-  const identity = await rooms.gate.identify(caller);
-  rooms.gate.authorize(identity, 'Admin', undefined, caller);
-}
-
-function unauthorized(message: string): Refusal {
-  return new Refusal('UNAUTHORIZED', message, { headers: { 'www-authenticate': basicChallenge } });
 }

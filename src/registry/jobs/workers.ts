@@ -9,6 +9,8 @@ import type { JobParts, Work } from './work.ts';
 export interface WorkersOptions extends JobParts {
   /** Names this process among those that share the database. */
   readonly worker: string;
+  /** Work of other rooms. They are given all they need. */
+  readonly others?: readonly Work[];
 }
 
 /** The background work of a running registry. */
@@ -32,6 +34,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     guarded(sweepWork(options), options),
     scrubWork(options),
     trimWork(options),
+    ...(options.others ?? []).map((work) => guarded(work, options)),
   ];
   const lanes = new Map(works.map((work) => [work.kind, new Lane(work, { queue, log, metrics, worker, now })]));
   return {
@@ -46,7 +49,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   };
 }
 
-/** Bytes go only while it is known that the metadata is the newest there is. */
+/** Bytes and names go only while it is known that the metadata is the newest there is. */
 function guarded(work: Work, { requireWhole }: Pick<JobParts, 'requireWhole'>): Work {
   return {
     ...work,

@@ -1,0 +1,110 @@
+import { pause } from '../jobs/pause.ts';
+import { type Doomed, plannedImage } from './evaluation.ts';
+import type { Evaluator } from './evaluator.ts';
+import type { RetentionParts } from './parts.ts';
+import type { PlannedImage } from './plan-record.ts';
+import type { RunnableRule } from './policy-rule.ts';
+
+/** Images in one transaction. */
+export const BATCH = 200;
+/** Milliseconds between two batches: requests go first. */
+const BREATH = 20;
+
+/** What a policy did, or what was added to that. */
+export interface Tally {
+  expired: number;
+  expiredBytes: number;
+}
+
+export interface Execution {
+  readonly parts: RetentionParts;
+  readonly rule: RunnableRule;
+  readonly evaluator: Evaluator;
+  readonly signal: AbortSignal;
+  /** Counted as it happens. */
+  readonly tally: Tally;
+  /** Of the reports that the plans were made with. Null where nothing may expire. */
+  revision: number | null;
+  /** Tells what is planned, before anything of it is done. */
+  note(images: readonly PlannedImage[]): Promise<void>;
+}
+
+/** The policy was changed, suspended or deleted while it was carried out. */
+export class Superseded extends Error {}
+
+/**
+ * Carries out what was planned of a repository, batch by batch, in the order in which it may go. Where a cluster begins to use
+ * something meanwhile, what is left is looked at again.
+ * @throws Superseded
+ */
+export async function carryOut(execution: Execution, repository: string, approved: boolean): Promise<void> {
+  const { evaluator, signal } = execution;
+  await evaluator.ask({ ask: 'begin', limit: BATCH, approved });
+  let noted = new Set<string>();
+  for (;;) {
+    signal.throwIfAborted();
+    const batch = await evaluator.ask({ ask: 'next' });
+    if (batch.length === 0) return;
+    const fresh = batch.filter(({ digest }) => !noted.has(digest));
+    await execution.note(fresh.map((image) => plannedImage(repository, image)));
+    const refused = !(await expire(execution, repository, batch));
+    // Those come again, and are told of already.
+    if (refused) noted = new Set([...noted, ...batch.map(({ digest }) => digest)]);
+    if (execution.revision !== null) await pause(BREATH, signal);
+  }
+}
+
+/** False where a cluster uses more than was known: nothing of the batch went. */
+async function expire(execution: Execution, repository: string, batch: readonly Doomed[]): Promise<boolean> {
+  const { parts, rule, revision, evaluator } = execution;
+  if (revision === null) return true;
+  await requireUnchanged(execution);
+  await parts.flushPulls();
+  const now = parts.now();
+  const { name } = rule.row;
+  const until = now + rule.spec.restoreWindow;
+  const result = await parts.metadata.expire({
+    repository,
+    images: batch.map(({ digest, tags, pulledHour }) => ({
+      digest,
+      tags,
+      ...(pulledHour !== undefined && { pulledHour }),
+    })),
+    by: { name: `retention/${name}`, now },
+    policy: name,
+    until,
+    inUseRevision: revision,
+  });
+  if (result.outcome === 'in-use-changed') {
+    const inUse = { ...parts.inUse(), now };
+    const loaded = await evaluator.ask({ ask: 'recheck', refused: batch, inUse });
+    execution.revision = loaded.missing.length === 0 ? loaded.revision : null;
+    return false;
+  }
+  tell(execution, { repository, until }, new Set(result.expired), batch);
+  return true;
+}
+
+/** A policy that is not there any more, or is not this one, does nothing more. */
+export async function requireUnchanged({ parts, rule: { row } }: Pick<Execution, 'parts' | 'rule'>): Promise<void> {
+  const found = await parts.metadata.rule('retention', row.name);
+  if (found?.uid === row.uid && found.generation === row.generation) return;
+  throw new Superseded(`the policy ${row.name} was changed while it was carried out`);
+}
+
+function tell(
+  { parts, rule, tally }: Execution,
+  { repository, until }: { repository: string; until: number },
+  expired: ReadonlySet<string>,
+  batch: readonly Doomed[],
+): void {
+  const policy = rule.row.name;
+  const restorableUntil = new Date(until).toISOString();
+  for (const { digest, tags, size, rulePriority, reason } of batch) {
+    if (!expired.has(digest)) continue;
+    tally.expired += 1;
+    tally.expiredBytes += size;
+    parts.log.info({ policy, repository, digest, tags, rule: rulePriority, reason, restorableUntil }, 'image expired');
+  }
+  if (expired.size > 0) parts.metrics.expired(policy, expired.size);
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { InvalidPolicy } from '../../domain/retention/policy.ts';
+import { type Selection, type Selector, selectionOf } from '../../domain/retention/selection.ts';
+import { nextTime } from '../../domain/schedule.ts';
+import type { RuleRow } from '../metadata/rules.ts';
+import type { Millis } from '../metadata/store.ts';
+import { specOf } from './keeper.ts';
+import { type RetentionSpec, readSpec } from './spec.ts';
+import { type RetentionState, stateOf } from './state.ts';
+
+/** A policy as the worker sees it. */
+export interface PolicyRule {
+  readonly row: RuleRow;
+  /** What is wrong with it where this version of the registry cannot run it. */
+  readonly spec: RetentionSpec | InvalidPolicy;
+  readonly state: RetentionState;
+}
+
+export interface RunnableRule extends PolicyRule {
+  readonly spec: RetentionSpec;
+}
+
+export function policyRule(row: RuleRow, now: Millis): PolicyRule {
+  const state = stateOf(row);
+  try {
+    return { row, state, spec: readSpec(specOf(row), now) };
+  } catch (error) {
+    if (error instanceof InvalidPolicy) return { row, state, spec: error };
+    throw error;
+  }
+}
+
+export function isRunnable(rule: PolicyRule): rule is RunnableRule {
+  return !(rule.spec instanceof InvalidPolicy);
+}
+
+/** Which of them governs a repository: also those that are suspended, for what is theirs must not fall to another one. */
+export function governing(rules: readonly PolicyRule[]): (repository: string) => Selection | undefined {
+  return selectionOf(rules.filter(isRunnable).map(selectorOf));
+}
+
+/** Of one policy alone. */
+export function selectorOf({ row, spec }: RunnableRule): Selector {
+  return { name: row.name, ...spec.repositories };
+}
+
+/** Fingerprint of all policies: where it changes, there may be other conflicts. */
+export function amongOf(rows: readonly RuleRow[]): string {
+  return fingerprint(rows.map(({ name, uid, generation }) => [name, uid, generation]));
+}
+
+/** Fingerprint of what says what expires. */
+export function policyKey({ policy, repositories, mode }: RetentionSpec): string {
+  return fingerprint([policy, repositories, mode]);
+}
+
+function fingerprint(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16);
+}
+
+/** The plan that waits for its approval, where there is one that still can be approved. */
+export function frozenPlan(
+  { spec, state }: RunnableRule,
+  now: Millis,
+): { hash: string; expiresAt: Millis } | undefined {
+  const { plan, own } = state;
+  if (spec.mode !== 'Approve' || plan?.hash === undefined || plan.expiresAt === undefined) return undefined;
+  const expiresAt = Date.parse(plan.expiresAt);
+  return own.policy === policyKey(spec) && expiresAt > now ? { hash: plan.hash, expiresAt } : undefined;
+}
+
+/** Whether the frozen plan is the one that was approved. */
+export function isApproved(rule: RunnableRule, now: Millis): boolean {
+  const frozen = frozenPlan(rule, now);
+  return frozen !== undefined && frozen.hash === rule.spec.approvedPlan;
+}
+
+/** Whether it is time to evaluate it. `asked`: somebody wants it now; `reported`: all clusters have said what they run. */
+export function isDue(
+  rule: RunnableRule,
+  { now, asked, reported }: { now: Millis; asked: boolean; reported: boolean },
+) {
+  const { spec, state, row } = rule;
+  if (spec.suspend) return false;
+  if (asked || (state.own.waiting === true && reported)) return true;
+  const { nextEvaluation } = state;
+  if (nextEvaluation === undefined || Date.parse(nextEvaluation) <= now) return true;
+  if (state.generation === row.generation) return false;
+  // A plan that waits for approval outlives changes of what does not concern it, such as the approval.
+  return frozenPlan(rule, now) === undefined && !(spec.mode === 'Approve' && state.own.policy === policyKey(spec));
+}
+
+/** RFC 3339. */
+export function nextEvaluation(rule: RunnableRule, now: Millis): string {
+  const { schedule, timeZone } = rule.spec;
+  const frozen = frozenPlan(rule, now);
+  return new Date(frozen?.expiresAt ?? nextTime(schedule, now, timeZone)).toISOString();
+}

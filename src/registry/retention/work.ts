@@ -1,0 +1,76 @@
+import type { Outcome, Pass, Work } from '../jobs/work.ts';
+import { runJob } from './keeper.ts';
+import type { RetentionParts } from './parts.ts';
+
+/** Milliseconds between two looks at the policies, where none is due before. */
+const APART = 60_000;
+/** Policies that are asked for at once. */
+const MOST_ASKED = 1000;
+
+/** What one pass leaves behind for the next. */
+interface Memory {
+  /** Of the reports that the trash was searched for. */
+  readonly revision?: number | undefined;
+  /** Clusters whose reports are kept. */
+  readonly clusters?: readonly string[];
+  /** There were policies, which may have left records. */
+  readonly policies?: boolean;
+  /** Fingerprint of them all. */
+  readonly among?: string;
+  /** Those that somebody wants evaluated. */
+  readonly asked?: readonly string[];
+}
+
+/**
+ * Looks after retention: puts back what turned out to be used, evaluates the policies that are due, empties the trash. What plans
+ * is loaded where there is a policy, and not before.
+ */
+export function retentionWork(parts: RetentionParts): Work {
+  return {
+    kind: 'retention',
+    next: (now) => now + APART,
+    run: (pass) => passOf(parts, pass),
+  };
+}
+
+async function passOf(parts: RetentionParts, pass: Pass): Promise<Outcome> {
+  const { metadata, now } = parts;
+  const memory = JSON.parse(pass.payload) as Memory;
+  const clusters = await keepListed(parts, memory);
+  const rows = await metadata.rules('retention');
+  const asked = await claimAsked(parts, pass, memory);
+  const filled = (await metadata.trash({ limit: 1 })).length > 0;
+  if (rows.length === 0 && !filled && memory.policies !== true) return { payload: JSON.stringify({ clusters }) };
+  const { rescueInUse, emptyTrash } = await import('./trash.ts');
+  const { rescued, revision } = await rescueInUse(parts, { filled, since: memory.revision, signal: pass.signal });
+  const { amongOf, evaluatePolicies } = await import('./policies.ts');
+  const among = amongOf(rows);
+  const changed = among !== memory.among;
+  const next = await evaluatePolicies(parts, { rows, asked, rescued, changed, signal: pass.signal });
+  if (filled) await emptyTrash(parts, pass.signal);
+  const left: Memory = { clusters, policies: rows.length > 0, among, revision };
+  return { payload: JSON.stringify(left), runAt: Math.min(next, now() + APART) };
+}
+
+/** What a cluster ran is forgotten when it is taken off the list. */
+async function keepListed(
+  { metadata, inUse }: RetentionParts,
+  { clusters: before }: Memory,
+): Promise<readonly string[]> {
+  const { clusters } = inUse();
+  if (before?.join() !== clusters.join()) await metadata.keepInventories(clusters);
+  return clusters;
+}
+
+/** Names of the policies that somebody wants evaluated now; remembered until they were. */
+async function claimAsked({ metadata, worker, now }: RetentionParts, pass: Pass, memory: Memory): Promise<Set<string>> {
+  const asked = new Set(memory.asked);
+  while (asked.size < MOST_ASKED) {
+    const job = await metadata.claimJob({ kinds: [runJob], worker, now: now(), leaseUntil: now() + APART });
+    if (job === undefined) break;
+    asked.add(job.key);
+    await pass.keep(JSON.stringify({ ...memory, asked: [...asked] } satisfies Memory));
+    await metadata.finishJob({ id: job.id, worker });
+  }
+  return asked;
+}

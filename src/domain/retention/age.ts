@@ -20,8 +20,11 @@ export function oldestFirst(table: ImageTable, leftOut: (image: number) => boole
   return sorted(order, isOrdered);
 }
 
-/** Merges runs twice as long each time: of a million, the engine's own sort keeps every one as an object meanwhile. */
-function sorted(order: Uint32Array<ArrayBuffer>, isOrdered: (a: number, b: number) => boolean): Uint32Array {
+/**
+ * Merges runs twice as long each time: of a million, the engine's own sort keeps every one as an object meanwhile. The array that
+ * is given is written over.
+ */
+export function sorted(order: Uint32Array<ArrayBuffer>, isOrdered: (a: number, b: number) => boolean): Uint32Array {
   let [from, to] = [order, new Uint32Array(order.length)];
   for (let run = 1; run < order.length; run *= 2) {
     for (let start = 0; start < order.length; start += 2 * run)

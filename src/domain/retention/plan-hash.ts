@@ -3,34 +3,42 @@ import { sorted } from './age.ts';
 import type { Plan } from './plan.ts';
 import type { ImageTable } from './table.ts';
 
-const header = 'ne-registry.io/v1alpha1 retention plan\n';
+/**
+ * Hash of the images of one repository that expire: sha256 of their digests in order, a line each, in hex. Empty where none does.
+ */
+export function expiringHash(table: ImageTable, plan: Pick<Plan, 'expires' | 'expiring'>): string {
+  if (plan.expiring === 0) return '';
+  const expiring = new Uint32Array(plan.expiring);
+  let count = 0;
+  for (let image = 0; image < table.length; image++) if (plan.expires(image)) expiring[count++] = image;
+  const hash = createHash('sha256');
+  for (const image of sorted(expiring, (a, b) => table.compareDigests(a, b) <= 0))
+    hash.update(`${table.digest(image)}\n`);
+  return hash.digest('hex');
+}
 
 /**
  * Names a set of images that expire, over any number of repositories: two plans have the same hash where they expire the same
- * images, whatever their rules and reasons. It is the sha256 of a line that says what it is, and then of `repository@digest` in
- * the order of repositories and digests, a line each. Nothing is kept of what was added.
+ * images, whatever their rules and reasons. It is the sha256 of a line `repository hash` for each repository, in the order of
+ * their names; nothing is kept of what was added.
  */
 export class PlanHash {
-  readonly #hash: Hash = createHash('sha256').update(header);
+  readonly #hash: Hash = createHash('sha256');
   #last = '';
 
   /**
-   * Repositories with nothing to expire may be left out.
-   * @throws RangeError where a repository's name does not sort after the one before, as JavaScript compares texts
+   * @param expiring of `expiringHash`; where nothing expires, the repository does not count
+   * @throws RangeError where the name does not sort after the one before, as JavaScript compares texts
    */
-  add(repository: string, table: ImageTable, plan: Pick<Plan, 'expires' | 'expiring'>): void {
+  add(repository: string, expiring: string): void {
     if (repository <= this.#last)
       throw new RangeError(`${repository} was planned after ${this.#last}: the hash needs repositories in order`);
     this.#last = repository;
-    const expiring = new Uint32Array(plan.expiring);
-    let count = 0;
-    for (let image = 0; image < table.length; image++) if (plan.expires(image)) expiring[count++] = image;
-    for (const image of sorted(expiring, (a, b) => table.compareDigests(a, b) <= 0))
-      this.#hash.update(`${repository}@${table.digest(image)}\n`);
+    if (expiring !== '') this.#hash.update(`${repository} ${expiring}\n`);
   }
 
-  /** `sha256:<hex>`, of what was added so far. */
-  digest(): string {
+  /** `sha256:` and hex digits, of what was added so far. */
+  get value(): string {
     return `sha256:${this.#hash.copy().digest('hex')}`;
   }
 }

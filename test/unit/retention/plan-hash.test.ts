@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Image } from '../../../src/domain/retention/image.ts';
 import { planTable } from '../../../src/domain/retention/plan.ts';
-import { PlanHash } from '../../../src/domain/retention/plan-hash.ts';
+import { expiringHash, PlanHash } from '../../../src/domain/retention/plan-hash.ts';
 import { readRules } from '../../../src/domain/retention/read-rules.ts';
 import { ImageTable } from '../../../src/domain/retention/table.ts';
 
@@ -20,22 +20,23 @@ function hashed(repositories: Record<string, readonly Image[]>, countNumber = 5)
   for (const [repository, images] of Object.entries(repositories)) {
     const table = new ImageTable();
     for (const row of images) table.add(row);
-    hash.add(repository, table, planTable(table, { policy: { rules }, now }));
+    hash.add(repository, expiringHash(table, planTable(table, { policy: { rules }, now })));
   }
-  return hash.digest();
+  return hash.value;
 }
 
-test('it is the hash of the sorted lines', () => {
-  const lines = [`a@${digest('1')}`, `a@${digest('2')}`, `b@${digest('1')}`];
-  const text = `ne-registry.io/v1alpha1 retention plan\n${lines.join('\n')}\n`;
-  const expected = `sha256:${createHash('sha256').update(text).digest('hex')}`;
-  assert.equal(hashed({ a: [image('2', 9), image('3', 1), image('1', 7)], b: [image('1', 6)] }), expected);
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+test('it is the hash of a line for each repository, with the hash of its sorted digests', () => {
+  const [a, b] = [sha256(`${digest('1')}\n${digest('2')}\n`), sha256(`${digest('1')}\n`)];
+  const found = hashed({ a: [image('2', 9), image('3', 1), image('1', 7)], b: [image('1', 6)], c: [image('1', 1)] });
+  assert.equal(found, `sha256:${sha256(`a ${a}\nb ${b}\n`)}`);
 });
 
 test('the same images have the same hash, in whatever order they come and by whatever rule they go', () => {
   const first = hashed({ a: [image('1', 9), image('2', 8), image('3', 1)] });
   assert.equal(hashed({ a: [image('3', 2), image('2', 7), image('1', 7)] }, 6), first);
-  assert.equal(hashed({ '0': [image('4', 1)], a: [image('1', 9), image('2', 8)] }), first);
+  assert.equal(hashed({ Z: [image('4', 1)], a: [image('1', 9), image('2', 8)] }), first);
 });
 
 test('one image more, less, or in another repository, has another', () => {

@@ -8,6 +8,7 @@ import type { Log } from '../platform/log.ts';
 import { createMetrics, type MetricsRegistry } from '../platform/metrics.ts';
 import { runSteps, type ShutdownStep } from '../platform/shutdown.ts';
 import { Turns } from '../platform/turns.ts';
+import { releaseUntouched } from '../platform/untouched.ts';
 import { createAuth } from './auth/auth.ts';
 import { prepareDataDirectory } from './data-directory.ts';
 import { Admission } from './http/admission.ts';
@@ -134,6 +135,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
       reloader.watch(watchSeconds);
       // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
       globalThis.gc?.();
+      await releaseUntouched();
       return { api, management, reload: () => reloader.check(), shutdown: this.shutdown };
     },
   };

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -35,7 +36,7 @@ func dial(job Job) (*link, error) {
 		// The certificate was made for this run; what is measured is the encryption.
 		socket = tls.Client(socket, &tls.Config{InsecureSkipVerify: true})
 	}
-	return &link{socket: socket, reader: bufio.NewReaderSize(socket, 16<<10), waste: make([]byte, 256<<10)}, nil
+	return &link{socket: socket, reader: bufio.NewReaderSize(socket, 16<<10), waste: make([]byte, 1<<20)}, nil
 }
 
 // exchange writes a request, its body in parts, and reads the whole answer.
@@ -120,17 +121,38 @@ func (l *link) chunks(got *answer) error {
 // discard reads bytes away, straight from the socket once the buffer is empty.
 func (l *link) discard(count int64) error {
 	for count > 0 {
-		var source io.Reader = l.socket
-		if l.reader.Buffered() > 0 {
-			source = l.reader
+		waste := l.waste[:min(count, int64(len(l.waste)))]
+		n, err := 0, error(nil)
+		if plain, ok := l.socket.(*net.TCPConn); ok && l.reader.Buffered() == 0 {
+			n, err = drop(plain, waste)
+		} else if l.reader.Buffered() > 0 {
+			n, err = l.reader.Read(waste)
+		} else {
+			n, err = l.socket.Read(waste)
 		}
-		n, err := source.Read(l.waste[:min(count, int64(len(l.waste)))])
 		if err != nil {
 			return err
 		}
 		count -= int64(n)
 	}
 	return nil
+}
+
+// drop lets the kernel throw away what has arrived instead of copying it (MSG_TRUNC, tcp(7)): clients are other machines, and
+// one that copies all it gets is what would be measured here.
+func drop(socket *net.TCPConn, waste []byte) (n int, err error) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waiting := raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), waste, syscall.MSG_TRUNC)
+		return err != syscall.EAGAIN
+	})
+	if err == nil && waiting == nil && n == 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, errors.Join(err, waiting)
 }
 
 func (l *link) line() ([]byte, error) {

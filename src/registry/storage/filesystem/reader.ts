@@ -46,8 +46,8 @@ export class Buffers {
   }
 }
 
-/** Pieces that one client gets before others have their turn. */
-const IN_A_ROW = 2;
+/** Where the kernel takes the rest, only so much goes by way of a buffer, bytes: its write tells when there is room again. */
+const TELLING = 16 * 1024;
 
 /** Sends parts of a stored file: handed over inside the kernel where it can be, else from pooled buffers. */
 export class FileReader implements BlobReader {
@@ -93,7 +93,7 @@ export class FileReader implements BlobReader {
       if (wanted === 0) return;
       const pool: BufferPool = slow || handed > 0 || wanted <= small.size ? small : large;
       const lent = { buffer: await pool.take(owner), pool, owner };
-      const length = await this.#fill(lent, position, wanted);
+      const length = await this.#fill(lent, position, handed > 0 ? Math.min(TELLING, wanted) : wanted);
       slow = (await deliver(sink, { ...lent, length }, lane)) > PATIENCE;
       position += length;
     }
@@ -108,11 +108,12 @@ export class FileReader implements BlobReader {
     if (sendfile === undefined) return 0;
     const { fd } = this.#file;
     let position = start;
-    for (let pieces = 1; position <= end; pieces++) {
+    while (position <= end && !this.#closed) {
       const count = sendfile.send(sink, { fd, start: position, end });
+      if (count === 0) break;
       position += count;
-      if (count === 0 || this.#closed) break;
-      if (pieces % IN_A_ROW === 0) await immediate();
+      // Others have their turn.
+      if (position <= end) await immediate();
     }
     return position - start;
   }
@@ -126,6 +127,8 @@ export class FileReader implements BlobReader {
   /** Reads up to `wanted` bytes. Where there are none left the file is shorter than it should be. */
   async #fill({ buffer, pool, owner }: Lent, position: number, wanted: number): Promise<number> {
     const { fd, key } = this.#file;
+    const inMemory = this.#buffers.sendfile?.read(buffer, { fd, start: position, end: position + wanted - 1 }) ?? 0;
+    if (inMemory > 0) return inMemory;
     try {
       const length = await readAt(fd, buffer, Math.min(buffer.byteLength, wanted), position);
       if (length > 0) return length;

@@ -765,6 +765,11 @@ export interface RegistryStatus {
   caBundle?: string;
   /** Secret in this namespace with the keys `username` and `password` of the first administrator. */
   adminSecretName?: string;
+  /**
+   * For each other cluster of `spec.inUse.clusters` the Secret that lets its operator report here. Carry it there, and
+   * name it there with the chart's value `inventory.reportTo`.
+   */
+  reporters?: RegistryStatusReporter[];
   /** Version of the registry that runs. */
   version?: string;
   /** The registry's pods. */
@@ -794,6 +799,13 @@ export interface RegistryStatusCondition {
   reason: string;
   /** Why, and what to do next, for people. */
   message: string;
+}
+
+export interface RegistryStatusReporter {
+  /** Name of the cluster. */
+  cluster: string;
+  /** Secret in this namespace with the keys `url`, `cluster`, `token`, `interval` and, where it is known, `ca.crt`. */
+  secretName: string;
 }
 
 /** The registry's pods. */

@@ -134,7 +134,10 @@ export interface RetentionPolicyStatus {
   plan?: RetentionPolicyStatusPlan;
   /** What the policy did since it was made. */
   totals?: RetentionPolicyStatusTotals;
-  /** What is known of the images that clusters use. */
+  /**
+   * What is known of the images that clusters use. Times and counts are as of the last evaluation, or of the last
+   * change that matters, since reports come every minute.
+   */
   inUse?: RetentionPolicyStatusInUse;
 }
 
@@ -202,7 +205,10 @@ export interface RetentionPolicyStatusTotals {
   blockedInUse?: number;
 }
 
-/** What is known of the images that clusters use. */
+/**
+ * What is known of the images that clusters use. Times and counts are as of the last evaluation, or of the last change
+ * that matters, since reports come every minute.
+ */
 export interface RetentionPolicyStatusInUse {
   /** The clusters of the Registry's `spec.inUse.clusters`. */
   clusters?: RetentionPolicyStatusInUseCluster[];

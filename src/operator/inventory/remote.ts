@@ -6,10 +6,11 @@ import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { KubeClient } from '../kube/client.ts';
 import { decode, type Secret } from '../registry/children/secret.ts';
+import { longestInterval } from '../registry/in-use.ts';
 import { describe } from '../registry-client/client.ts';
 import { inTime, receive } from '../registry-client/request.ts';
 import type { Destination } from './deliveries.ts';
-import { reportEveryMs, sendWithinMs } from './local.ts';
+import { sendWithinMs } from './local.ts';
 
 /** `namespace/name` of a Secret. */
 export interface ReporterRef {
@@ -31,7 +32,7 @@ export function remoteDestinations(
   reporters: readonly ReporterRef[],
 ): readonly Destination[] {
   return reporters.map(({ namespace, name }) => {
-    let everyMs = reportEveryMs;
+    let everyMs = longestInterval * 1000;
     return {
       key: `${namespace}/${name}`,
       name: `Secret ${namespace}/${name}`,
@@ -85,8 +86,8 @@ export function readReporter(values: Readonly<Record<string, string>>): Reporter
 
 /** `interval`, in whole seconds, where the registry asks for more than usual. */
 function intervalIn({ interval = '' }: Readonly<Record<string, string>>): number {
-  const seconds = /^\d{1,5}$/.test(interval.trim()) ? Number(interval) : Number.NaN;
-  return Number.isNaN(seconds) ? reportEveryMs : Math.min(reportEveryMs, Math.max(1, seconds) * 1000);
+  const seconds = /^\d{1,5}$/.test(interval.trim()) ? Number(interval) : longestInterval;
+  return Math.min(longestInterval, Math.max(1, seconds)) * 1000;
 }
 
 function parsed(text: string): unknown {

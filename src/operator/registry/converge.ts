@@ -24,6 +24,7 @@ import { keepAdministrator, keepKeys, keepReplicationUser, mountedVersion, requi
 import { annotations } from './names.ts';
 import { keepNodeAccess } from './node-access.ts';
 import type { Memory, RegistryReconcilerOptions } from './reconcile.ts';
+import { keepReporters } from './reporters.ts';
 import type { Site } from './site.ts';
 import type { Findings } from './status.ts';
 import { nodeAddresses, podsOf } from './view.ts';
@@ -45,6 +46,8 @@ export async function converge(run: Convergence, found: Findings): Promise<Stand
   const keys = await keepKeys(client, site);
   const users = { client, site, checked: run.memory.administrators };
   await keepAdministrator(users, await keepReplicationUser(users));
+  const reporting = { key: keys['admin.key'], bundle: served?.bundle };
+  found.reporters = await keepReporters(client, site, reporting, run.memory.reporters);
   const { workload, nodeService } = await applyChildren(run, served);
   found.workload = workload;
   await monitor(run, found);

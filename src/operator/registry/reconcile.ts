@@ -12,6 +12,7 @@ import { converge } from './converge.ts';
 import { Failing } from './failing.ts';
 import { childNames, registryLabel } from './names.ts';
 import { cleanUpNodes } from './node-access.ts';
+import type { ReporterMemory } from './reporters.ts';
 import type { RegistryResource } from './resource.ts';
 import { type Site, siteOf } from './site.ts';
 import { type Findings, statusOf, suspendedStatus } from './status.ts';
@@ -38,13 +39,14 @@ export interface Memory {
   readonly cleaningSince: Map<string, Date>;
   /** What administrator Secrets held when their hash was last compared. */
   readonly administrators: Map<string, string>;
+  readonly reporters: ReporterMemory;
 }
 
 /** Seconds until a Registry is looked at again though nothing is known to have changed. */
 const lookAgain = { ready: 30, progressing: 3, failing: 10, stalled: 60, suspended: 3600 } as const;
 
 export function registryReconciler(options: RegistryReconcilerOptions): Reconcile {
-  const memory: Memory = { cleaningSince: new Map(), administrators: new Map() };
+  const memory: Memory = { cleaningSince: new Map(), administrators: new Map(), reporters: new Map() };
   return async ({ namespace, name }, signal) => {
     const registry = options.view.registries.get(namespace, name);
     if (registry === undefined || registry.metadata.deletionTimestamp !== undefined) {

@@ -6,6 +6,7 @@ import type { Report } from './admin-api.ts';
 import { desiredReplicas, type Workload } from './health.ts';
 import { annotations } from './names.ts';
 import { type StorageNumbers, settleNumbers } from './numbers.ts';
+import type { Reporter } from './reporters.ts';
 import type { RegistryResource, RegistryStatus } from './resource.ts';
 import type { Site } from './site.ts';
 
@@ -16,6 +17,8 @@ export interface Findings {
   expires?: Date | undefined;
   workload?: Workload;
   report?: Report | undefined;
+  /** The Secrets for clusters that report here. */
+  reporters?: readonly Reporter[];
   /** Which of its pods do not serve, though it serves as a whole. */
   degraded?: string | undefined;
   /** Conditions besides Ready, Reconciling and Stalled. */
@@ -39,6 +42,7 @@ export function statusOf(registry: RegistryResource, standing: Standing, found: 
     ...endpoints(found),
     ...certificate(found),
     ...reported(registry, found),
+    ...(found.reporters === undefined ? {} : { reporters: found.reporters.length > 0 ? found.reporters : undefined }),
     ...replicas(found),
     ...handled(registry),
     observedGeneration: generation,

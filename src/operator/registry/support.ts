@@ -23,7 +23,6 @@ const rules: readonly Rule[] = [
   { field: 'immutableTags', used: (spec) => filled(spec.immutableTags) },
   { field: 'workers.mode Separate', used: (spec) => spec.workers?.mode === 'Separate' },
   { field: 'workers.concurrency', used: (spec) => given(spec.workers?.concurrency) },
-  { field: 'inUse', used: (spec) => filled(spec.inUse) },
   { field: 'audit', used: (spec) => given(spec.audit) },
 ];
 

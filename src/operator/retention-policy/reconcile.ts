@@ -115,9 +115,10 @@ function unanswered(policy: RetentionPolicyResource, found: Findings, error: unk
 
 /** The one place where a policy's status is written; an event tells of every change of where it stands. */
 async function say(run: Run, found: Findings, standing: Standing): Promise<ReconcileResult> {
-  const { client, policy, events, now } = run;
+  const { client, policy, events, news, now } = run;
   const before = policy.status?.conditions?.find(({ type }) => type === 'Ready');
   const { written, object } = await applyStatus(client, policy, statusOf(policy, standing, found), now());
+  if (written && found.state !== undefined) news.tellProgress(policy, found.state);
   const after = object.status?.conditions?.find(({ type }) => type === 'Ready');
   if (written && (before?.status !== after?.status || before?.reason !== after?.reason)) {
     const bad = standing.state === 'failing' || standing.state === 'stalled';

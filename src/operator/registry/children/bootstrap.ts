@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { stringify } from 'yaml';
 import { RegistryBootstrap, type RegistryBootstrapInput } from '../../../api/bootstrap/v1alpha1.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { clustersOf, staleSeconds } from '../in-use.ts';
 import { files, ports, usersFile } from '../paths.ts';
 import { parseBytes, parseSeconds } from '../quantity.ts';
 import { owned, type Site } from '../site.ts';
@@ -50,6 +51,7 @@ export function bootstrapDocument(site: Site): RegistryBootstrapInput {
     ...places(site),
     auth: auth(site),
     admin: { publicKeyFiles: [files.adminPublicKey], audience: adminAudience(site) },
+    inUse: { clusters: clustersOf(spec), staleSeconds: staleSeconds(spec) },
     ...limits(site),
     ...(spec.trustedProxies?.length ? { trustedProxies: spec.trustedProxies.map(range) } : {}),
     logging: { level: spec.logging?.level ?? 'info' },

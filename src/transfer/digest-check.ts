@@ -48,6 +48,6 @@ export class DigestCheck {
   }
 
   #corrupt(how: string): TransferError {
-    return new TransferError('Corrupt', `${this.#where}: the blob ${this.#digest} is damaged: ${how}`);
+    return new TransferError('Corrupt', `${this.#where}: the blob ${this.#digest} is damaged: ${how}`).on('source');
   }
 }

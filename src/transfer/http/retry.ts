@@ -5,6 +5,8 @@ import { cancelled, isTransferError } from '../errors.ts';
 export interface RetryPolicy {
   /** Attempts in all without progress; 1 means no second try. */
   readonly attempts: number;
+  /** Attempts where there is no connection at all; as many as for the rest unless given. */
+  readonly connectAttempts?: number;
   readonly baseMs: number;
   readonly capMs: number;
   /** What a server may ask us to wait at most (`Retry-After`); longer, and the failure is reported. */
@@ -49,7 +51,8 @@ export class Retries {
     if (this.#signal.aborted) throw cancelled(this.#signal);
     if (!isTransferError(error) || !error.passing) throw error;
     this.#failed += 1;
-    if (this.#failed >= this.#policy.attempts) throw error;
+    const { attempts, connectAttempts = attempts } = this.#policy;
+    if (this.#failed >= (error.fault === 'Unreachable' ? connectAttempts : attempts)) throw error;
     if ((error.retryAfterMs ?? 0) > this.#policy.maxRetryAfterMs) throw error;
     await delay(backoffMs(this.#policy, this.#failed - 1, error.retryAfterMs), undefined, {
       signal: this.#signal,

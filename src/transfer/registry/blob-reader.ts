@@ -1,5 +1,5 @@
 import type { Digest } from '../../domain/oci/digest.ts';
-import { TransferError } from '../errors.ts';
+import { isTransferError, TransferError } from '../errors.ts';
 import { connectionFault } from '../http/connection-fault.ts';
 import { Retries } from '../http/retry.ts';
 import { type Answer, discard } from '../http/wire.ts';
@@ -37,7 +37,7 @@ export async function* readBlob(
           `${client.host}: the blob ${blob.digest} ended after ${at} of ${blob.size} bytes`,
         );
     } catch (error) {
-      await retries.after(answer === undefined ? error : connectionFault(error, answer.url));
+      await retries.after(answer === undefined ? tooShort(error, blob) : connectionFault(error, answer.url));
     } finally {
       answer?.body.destroy();
     }
@@ -52,8 +52,16 @@ async function open(client: RegistryClient, blob: BlobToRead, at: number, signal
     what: `read the blob ${blob.digest} of ${blob.repository}`,
     accept: [200, 206],
     headers: { accept: '*/*', ...(at === 0 ? {} : { range: `bytes=${at}-` }) },
+    once: true,
     signal,
   });
+}
+
+/** There is nothing at the place where we stopped: the blob is shorter than it should be, and will stay so. */
+function tooShort(error: unknown, { digest, size }: BlobToRead): unknown {
+  if (!isTransferError(error) || error.status !== 416) return error;
+  const message = `${error.message}: the blob ${digest} there is shorter than its ${size} bytes`;
+  return new TransferError('Corrupt', message, { status: 416, cause: error });
 }
 
 /** The part of a body from `at` on, whether the server honoured the range or sent everything. */

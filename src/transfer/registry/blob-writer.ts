@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '../../domain/oci/digest.ts';
 import { DigestCheck } from '../digest-check.ts';
-import { isTransferError, TransferError } from '../errors.ts';
+import { isTransferError, TransferError, type TransferFault } from '../errors.ts';
 import { Retries } from '../http/retry.ts';
 import { type Answer, discard } from '../http/wire.ts';
 import type { RegistryClient } from './client.ts';
@@ -30,6 +30,9 @@ interface Session {
 const wholeBytes = 1_048_576;
 /** The chunk for servers (or proxies) that answer 413 to a whole stream. */
 const smallChunk = 8 * 1_048_576;
+
+/** How registries say that they will not mount: the blob is sent then. */
+const unmountable: ReadonlySet<TransferFault> = new Set(['Unauthorized', 'Denied', 'NotFound', 'Refused']);
 
 /** Whether the repository has the blob. */
 export async function hasBlob(
@@ -108,13 +111,9 @@ class Upload {
   /** 201 when the registry linked the blob; a session to upload into when it did not. */
   async #mount(from: string): Promise<boolean> {
     const query = new URLSearchParams({ mount: this.#blob.digest, from });
-    const answer = await this.#post(`?${query}`, [pushScope(this.#blob.repository), pullScope(from)]).catch((error) => {
-      if (
-        isTransferError(error, 'Unauthorized') ||
-        isTransferError(error, 'Denied') ||
-        isTransferError(error, 'NotFound')
-      )
-        return undefined;
+    const scopes = [pushScope(this.#blob.repository), pullScope(from)];
+    const answer = await this.#post({ query: `?${query}`, scopes, once: false }).catch((error) => {
+      if (isTransferError(error) && unmountable.has(error.fault)) return undefined;
       throw error;
     });
     if (answer === undefined) return false;
@@ -124,17 +123,18 @@ class Upload {
   }
 
   async #begin(): Promise<Session> {
-    const answer = await this.#post('', [pushScope(this.#blob.repository)]);
+    const answer = await this.#post({ query: '', scopes: [pushScope(this.#blob.repository)], once: true });
     return { url: await this.#locationOf(answer), offset: 0 };
   }
 
-  async #post(query: string, scopes: readonly string[]): Promise<Answer> {
+  async #post({ query, scopes, once }: { query: string; scopes: string[]; once: boolean }): Promise<Answer> {
     const answer = await this.#client.request({
       method: 'POST',
       path: `/v2/${this.#blob.repository}/blobs/uploads/${query}`,
       scopes,
       what: `start an upload into ${this.#blob.repository}`,
       accept: [201, 202],
+      once,
       signal: this.#signal,
     });
     discard(answer);
@@ -187,6 +187,7 @@ class Upload {
       what: `finish the blob ${this.#blob.digest} in ${this.#blob.repository}`,
       accept: [201, 204],
       headers: { 'content-type': 'application/octet-stream', 'content-length': String(length) },
+      once: true,
       signal: this.#signal,
       ...(body === undefined ? {} : { body }),
     });
@@ -210,6 +211,8 @@ class Upload {
 
   /** 416 says that we and the registry disagree on the offset, 413 that the body was too long: both can go on. */
   #judge(error: unknown): unknown {
+    // The source has tried again itself.
+    if (isTransferError(error) && error.side === 'source') throw error;
     if (!isTransferError(error, 'Refused')) return error;
     const passing = (why: TransferError) =>
       new TransferError('Interrupted', why.message, { status: why.status ?? 0, cause: why });

@@ -4,7 +4,7 @@ import { isTransferError, TransferError } from '../errors.ts';
 import { hostnameOf, isLoopback } from '../http/address.ts';
 import { parseChallenges } from '../http/challenge.ts';
 import { defaultRetry, type RetryPolicy, retrying } from '../http/retry.ts';
-import { type Answer, discard, type HostTrust, Wire } from '../http/wire.ts';
+import { type Answer, discard, type HostTrust, readBody, Wire } from '../http/wire.ts';
 import { answerFault, printable } from './answer-fault.ts';
 import { Authenticator } from './authenticator.ts';
 import type { CredentialSource } from './credentials.ts';
@@ -45,6 +45,8 @@ export interface RegistryRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** A stream is sent once and never retried here: who has the stream resumes it. */
   readonly body?: Readable | Buffer;
+  /** Not tried again here: who asks counts the attempts. */
+  readonly once?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -118,8 +120,16 @@ export class RegistryClient {
    * origin) and tries again after a passing failure. @throws TransferError for every status that is not accepted
    */
   async request(request: RegistryRequest): Promise<Answer> {
-    if (request.body instanceof Readable) return await this.#attempt(request);
+    if (request.once === true || request.body instanceof Readable) return await this.#attempt(request);
     return await retrying(this.retry, request.signal, () => this.#attempt(request));
+  }
+
+  /** The same for an answer that is read whole: one that is cut is asked for again. @param limit bytes */
+  async read(request: RegistryRequest, limit: number): Promise<Answer & { readonly bytes: Buffer }> {
+    return await retrying(this.retry, request.signal, async () => {
+      const answer = await this.#attempt(request);
+      return { ...answer, bytes: await readBody(answer, limit) };
+    });
   }
 
   /**
@@ -227,7 +237,7 @@ export class RegistryClient {
 
   #reach(signal: AbortSignal): Promise<Reached> {
     if (this.#reached === undefined) {
-      const reaching = retrying({ ...this.retry, attempts: Math.min(2, this.retry.attempts) }, signal, () =>
+      const reaching = retrying({ ...this.retry, connectAttempts: Math.min(2, this.retry.attempts) }, signal, () =>
         this.#ping(signal),
       );
       this.#reached = reaching;
@@ -249,7 +259,8 @@ export class RegistryClient {
       const mayBePlain = trust.insecure === true || (this.options.strict !== true && isLoopback(name));
       if (!mayBePlain || !looksPlain(error)) throw error;
       return await this.#greet(new URL(`http://${name}`), false, signal).catch((second) => {
-        throw isTransferError(second, 'Cancelled') ? second : error;
+        const answered = isTransferError(second) && second.status !== undefined;
+        throw answered || isTransferError(second, 'Cancelled') ? second : error;
       });
     }
   }

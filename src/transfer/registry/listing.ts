@@ -1,6 +1,5 @@
 import { isTransferError, TransferError } from '../errors.ts';
 import { nextLink } from '../http/link.ts';
-import { readBody } from '../http/wire.ts';
 import type { RegistryClient } from './client.ts';
 import { catalogScope, pullScope } from './scope.ts';
 
@@ -10,6 +9,8 @@ export interface PageRequest {
   readonly scopes: readonly string[];
   /** The action in words, for errors. */
   readonly what: string;
+  /** Media types of lists; JSON unless given. */
+  readonly accept?: string;
 }
 
 const maxPageBytes = 16 * 1_048_576;
@@ -58,7 +59,7 @@ export async function* listRepositories(client: RegistryClient, signal: AbortSig
 /** Follows `Link: rel="next"` on the registry itself, whatever host the link names. */
 export async function* listPages(
   client: RegistryClient,
-  { path, scopes, what }: PageRequest,
+  { path, scopes, what, accept }: PageRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Record<string, unknown>> {
   const seen = new Set<string>();
@@ -66,17 +67,17 @@ export async function* listPages(
     if (seen.has(next))
       throw new TransferError('Invalid', `${client.host}: its pages go round in a circle; cannot ${what}`);
     seen.add(next);
-    const answer = await client.request({
+    const request = {
       method: 'GET',
       path: next,
       scopes,
       what,
       accept: [200],
-      headers: { accept: 'application/json, application/vnd.oci.image.index.v1+json' },
+      headers: { accept: accept ?? 'application/json, application/vnd.oci.image.index.v1+json' },
       signal,
-    });
-    const body = jsonObject(await readBody(answer, maxPageBytes), client.host, what);
-    yield body;
+    } as const;
+    const answer = await client.read(request, maxPageBytes);
+    yield jsonObject(answer.bytes, client.host, what);
     const link = nextLink([answer.headers.link ?? []].flat().join(', '));
     const url: URL | null | undefined = link === undefined ? undefined : URL.parse(link, answer.url);
     if (url === null)

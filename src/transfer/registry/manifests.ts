@@ -3,7 +3,7 @@ import { algorithmOf, type Digest, digestOf, isDigest } from '../../domain/oci/d
 import { InvalidManifest, type Manifest, readManifest } from '../../domain/oci/manifest.ts';
 import { manifestMediaTypes } from '../../domain/oci/media-types.ts';
 import { TransferError } from '../errors.ts';
-import { discard, readBody } from '../http/wire.ts';
+import { discard } from '../http/wire.ts';
 import { printable } from './answer-fault.ts';
 import type { RegistryClient } from './client.ts';
 import { deleteScope, pullScope, pushScope } from './scope.ts';
@@ -56,7 +56,7 @@ export async function getManifest(
   reference: string,
   signal: AbortSignal,
 ): Promise<ManifestBytes> {
-  const answer = await client.request({
+  const request = {
     method: 'GET',
     path: `/v2/${repository}/manifests/${reference}`,
     scopes: [pullScope(repository)],
@@ -64,15 +64,20 @@ export async function getManifest(
     accept: [200],
     headers: accept,
     signal,
-  });
-  const bytes = await readBody(answer, maxManifestBytes);
+  } as const;
+  const answer = await client.read(request, maxManifestBytes);
   const claimed = answer.headers['docker-content-digest'];
   const expected = isDigest(reference)
     ? reference
     : typeof claimed === 'string' && isDigest(claimed)
       ? claimed
       : undefined;
-  return manifestFrom(bytes, mediaTypeOf(answer.headers['content-type']), `${client.host}/${repository}`, expected);
+  return manifestFrom(
+    answer.bytes,
+    mediaTypeOf(answer.headers['content-type']),
+    `${client.host}/${repository}`,
+    expected,
+  );
 }
 
 /** What a tag or digest stands for, or undefined where there is nothing. */

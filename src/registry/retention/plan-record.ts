@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { type Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { RetentionPolicyStatusPlanImage } from '../../api/v1alpha1/retention-policy.gen.ts';
 import type { RecordStore } from '../storage/records.ts';
@@ -21,6 +20,8 @@ export class PlanWriter {
   constructor(records: () => Promise<RecordStore>, name: string) {
     this.#records = records;
     this.name = name;
+    // Whoever reads it is told; without a reader there is nobody to tell.
+    this.#compress.on('error', () => undefined);
   }
 
   async write(images: readonly PlannedImage[]): Promise<void> {
@@ -81,10 +82,7 @@ const CHUNK = 1000;
 export async function* planImages(text: Readable): AsyncGenerator<{ repository: string; images: PlannedImage[] }> {
   let images: PlannedImage[] = [];
   let repository = '';
-  for await (const line of createInterface({
-    input: text.pipe(passingErrors(text)),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const line of linesOf(text)) {
     const image = JSON.parse(line) as PlannedImage;
     if (images.length > 0 && (image.repository !== repository || images.length === CHUNK)) {
       yield { repository, images };
@@ -96,9 +94,13 @@ export async function* planImages(text: Readable): AsyncGenerator<{ repository: 
   if (images.length > 0) yield { repository, images };
 }
 
-/** readline swallows errors of its input. */
-function passingErrors(text: Readable): Transform {
-  const through = new Transform({ transform: (chunk, _encoding, done) => done(null, chunk) });
-  text.once('error', (error) => through.destroy(error));
-  return through;
+/** readline would swallow errors of its input. */
+async function* linesOf(text: Readable): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of text.setEncoding('utf8')) {
+    const lines = `${rest}${chunk as string}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') throw new Error('the plan ends in the middle of a line');
 }

@@ -9,7 +9,14 @@ export interface ShownState {
   generation: number;
   lastEvaluation?: string;
   nextEvaluation?: string;
-  plan?: { hash: string; expiresAt?: string; expiring: number; keeping: number; blockedInUse: number; images: ShownImage[] };
+  plan?: {
+    hash: string;
+    expiresAt?: string;
+    expiring: number;
+    keeping: number;
+    blockedInUse: number;
+    images: ShownImage[];
+  };
   totals: { expired: number; expiredBytes: number; blockedInUse: number };
   problems: { type: string; reason: string; message: string }[];
   events?: { reason: string; message: string }[];

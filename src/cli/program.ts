@@ -10,7 +10,7 @@ import { type RemoveOptions, remove } from './commands/remove.ts';
 import type { PlanOptions } from './commands/retention.ts';
 import type { GeneralOptions, Surroundings } from './context.ts';
 import { engineNames } from './local-engine.ts';
-import { defineReplication } from './rule-commands.ts';
+import { defineLiveRetention, defineReplication } from './rule-commands.ts';
 
 /** Builds the command line of ne-cli. Parsing runs the command; its failure is thrown to the caller. */
 export function buildProgram(surroundings: Surroundings): Command {
@@ -192,6 +192,7 @@ function defineRemove(program: Command, surroundings: Surroundings): void {
 
 function defineRetention(program: Command, surroundings: Surroundings): void {
   const retention = program.command('retention').description('Lifecycle policies: what they would expire, and why.');
+  defineLiveRetention(retention, surroundings);
   command(retention, 'plan', 'Show what a policy does with the images of a file. Works offline: it asks no registry.')
     .requiredOption('--policy <file>', 'an ECR lifecycle policy (JSON), or a RetentionPolicy (YAML)')
     .requiredOption('--images <file>', 'what `aws ecr describe-images` printed, perhaps with children and subject')

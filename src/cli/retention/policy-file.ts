@@ -12,7 +12,8 @@ export async function readPolicy(text: string): Promise<Policy & { warnings: rea
   return readPolicyResource(await parseYaml(text));
 }
 
-async function parseYaml(text: string): Promise<unknown> {
+/** Reads YAML strictly. @throws InvalidPolicy */
+export async function parseYaml(text: string): Promise<unknown> {
   const { parseDocument } = (await import('yaml')).default;
   const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true });
   const faults = [...document.errors, ...document.warnings];

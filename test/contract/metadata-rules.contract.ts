@@ -86,6 +86,31 @@ export function metadataRuleContract(name: string, open: OpenMetadata): void {
       assert.equal(await state(), undefined);
     });
 
+    it('tells in the feed of each rule that came, changed or went', async () => {
+      const name = 'told';
+      const start = await store.lastSequence();
+      await store.putRule(rule({ name }));
+      await store.putRule(rule({ name, changedAt: 1001 }));
+      await store.putRule(rule({ name, generation: 2, changedAt: 1002, changedBy: 'ann' }));
+      await store.putRule(rule({ name, generation: 1, changedAt: 1003 }));
+      await store.putRuleState({ kind: 'replication', name, uid: 'u1', state: '{}' });
+      await store.deleteRule('replication', name, { name: 'bob', now: 1005 });
+      await store.deleteRule('replication', name, { name: 'bob', now: 1006 });
+      await store.putRule(rule({ name, changedAt: 1007 }));
+      const soon = Date.now();
+      await store.deleteRule('replication', name);
+      const rows = await store.changes(start, 100);
+      const told = rows.map(({ kind, at, actor, repository, rule }) => [kind, rule, actor, repository, at]);
+      const [deleted] = told.splice(4, 1);
+      assert.deepEqual(told, [
+        ['rule-put', 'replication/told', 'operator', '', 1000],
+        ['rule-put', 'replication/told', 'ann', '', 1002],
+        ['rule-deleted', 'replication/told', 'bob', '', 1005],
+        ['rule-put', 'replication/told', 'operator', '', 1007],
+      ]);
+      assert.ok(deleted !== undefined && Math.abs(Number(deleted.at(-1)) - soon) < 60_000, String(deleted));
+    });
+
     it('lets the largest generation win, in whatever order they come', async () => {
       const name = 'raced';
       await Promise.all([4, 2, 9, 1, 7, 3].map((generation) => store.putRule(rule({ name, generation }))));

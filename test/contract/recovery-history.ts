@@ -19,7 +19,9 @@ const IMAGE = 'application/vnd.oci.image.manifest.v1+json';
 
 const repository = fc.constantFrom(...REPOSITORIES);
 const layer = fc.nat(LAYERS.length - 1);
-const tags = fc.uniqueArray(fc.constantFrom(...TAGS));
+const tag = fc.constantFrom(...TAGS);
+const tags = fc.uniqueArray(tag);
+const version = fc.integer({ min: 1, max: 9 });
 
 export const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('push' as const), repository, layer }) },
@@ -28,6 +30,10 @@ export const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('put' as const), repository, layer, tags, note: fc.nat(1) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('untag' as const), repository, tag: fc.constantFrom(...TAGS) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), repository, layer, note: fc.nat(1) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('copy' as const), repository, layer, tag, version }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('copy-deletion' as const), repository, layer, tag, version }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('rule' as const), name: tag, generation: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('no-rule' as const), name: tag }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('journal' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('checkpoint' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('snapshot' as const) }) },
@@ -79,18 +85,56 @@ export async function write({ metadata, blobs }: House, step: Write, now: number
     await metadata.deleteTag(step.repository, step.tag, by(now));
     return;
   }
+  if (step.do === 'rule' || step.do === 'no-rule') return writeRule(metadata, step, now);
   const bytes = LAYERS[step.layer] ?? Buffer.alloc(0);
   const digest = digestOfBytes(bytes);
+  if (step.do === 'copy-deletion') {
+    const { repository, tag, version } = step;
+    const replicated = { version, origin: 'other' };
+    await metadata.deleteReplicatedTag({ repository, tag, replicated, digest, by: by(now, 'other') });
+    return;
+  }
   if (step.do === 'push') return pushBlob({ metadata, blobs }, { repository: step.repository, bytes, digest }, now);
   if (step.do === 'mount') await metadata.mountBlob({ repository: step.repository, from: step.from, digest, now });
   if (step.do === 'hide') await metadata.deleteBlob(step.repository, digest, now);
   if (step.do === 'delete')
     await metadata.deleteManifest(step.repository, imageOf(step.layer, step.note).digest, by(now, 'rule'));
-  if (step.do !== 'put') return;
-  const image = imageOf(step.layer, step.note);
+  if (step.do !== 'put' && step.do !== 'copy') return;
+  const image = imageOf(step.layer, step.do === 'put' ? step.note : 0);
   const facts = factsOf(image.bytes, IMAGE);
   const edges = facts.edges.map((edge) => ({ ...edge, required: edge.kind !== 'subject' }));
-  await metadata.putManifest({ ...facts, ...image, repository: step.repository, edges, tags: step.tags, by: by(now) });
+  const put = { ...facts, ...image, repository: step.repository, edges };
+  if (step.do === 'put') await metadata.putManifest({ ...put, tags: step.tags, by: by(now) });
+  else
+    await metadata.putManifest({
+      ...put,
+      tags: [step.tag],
+      replicated: { version: step.version, origin: 'other' },
+      by: by(now, 'other'),
+    });
+}
+
+async function writeRule(
+  metadata: MetadataStore,
+  step: Extract<Write, { do: 'rule' | 'no-rule' }>,
+  now: number,
+): Promise<void> {
+  const { name } = step;
+  if (step.do === 'no-rule') {
+    await metadata.deleteRule('replication', name, by(now));
+    return;
+  }
+  const document = `{"of":${now}}`;
+  const { generation } = step;
+  await metadata.putRule({
+    kind: 'replication',
+    name,
+    uid: 'u',
+    generation,
+    document,
+    changedAt: now,
+    changedBy: 'x',
+  });
 }
 
 async function pushBlob(
@@ -113,12 +157,12 @@ export async function exported(store: Pick<MetadataStore, 'export'>): Promise<Ex
   return rows;
 }
 
-/** What a restore has to bring back exactly: manifests, tags with their versions, and which blobs each manifest shows. */
+/** What a restore has to bring back exactly: manifests, tags with their versions, which blobs each manifest shows, and rules. */
 export function essence(rows: readonly ExportedRow[]): unknown {
   const visible = new Set(rows.flatMap((row) => (row.row === 'visible' ? [`${row.repository} ${row.digest}`] : [])));
   const keys = new Map(rows.flatMap((row) => (row.row === 'blob' ? [[row.digest as string, row.key] as const] : [])));
   return rows.flatMap((row): unknown[] => {
-    if (row.row === 'tag' || row.row === 'tombstone') return [row];
+    if (row.row === 'tag' || row.row === 'tombstone' || row.row === 'rule') return [row];
     if (row.row !== 'manifest') return [];
     const shown = row.edges.map(({ digest }) =>
       visible.has(`${row.repository} ${digest}`) ? keys.get(digest) : 'hidden',

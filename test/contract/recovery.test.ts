@@ -78,7 +78,7 @@ test('an export that is imported exports the same again', async () => {
         assert.equal(await store.lastSequence(), await house.metadata.lastSequence());
         const { reclaimableBytes, ...counts } = await house.metadata.statistics();
         assert.deepEqual(await store.statistics(), { ...counts, reclaimableBytes });
-        if (before.length > 1)
+        if (before.some(({ row }) => row === 'repository'))
           await assert.rejects(store.import(house.metadata.export()), /only put into an empty store/);
       } finally {
         await close();
@@ -105,9 +105,11 @@ test('any history is restored from snapshots, checkpoints and the journal', asyn
         [],
         'a repository shows what it did not show before',
       );
+      // Where nothing ever happened no file says who the registry was.
+      const identity = report.base || report.journalObjects > 0 ? { identity: await house.metadata.identity() } : {};
       assert.deepEqual(
         rows.find(({ row }) => row === 'head'),
-        { ...rows[0], sequence: await house.metadata.lastSequence() },
+        { ...rows[0], sequence: await house.metadata.lastSequence(), ...identity },
       );
       assert.ok(isComplete(report), JSON.stringify(report.lost));
     }),

@@ -14,11 +14,25 @@ export interface RawChange {
   version: number | null;
   tag_origin: string | null;
   tombstone: 'deleted' | 'expired' | null;
+  rule: NonNullable<ChangeRow['rule']> | null;
 }
 
 /** The change that a row says. */
 export function changeOf(raw: RawChange): ChangeRow {
-  const { sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin: tagOrigin, tombstone } = raw;
+  const {
+    sequence,
+    at,
+    kind,
+    repository,
+    digest,
+    tag,
+    actor,
+    origin,
+    version,
+    tag_origin: tagOrigin,
+    tombstone,
+    rule,
+  } = raw;
   return {
     sequence,
     at,
@@ -31,5 +45,6 @@ export function changeOf(raw: RawChange): ChangeRow {
     ...(version !== null && { version }),
     ...(tagOrigin !== null && { tagOrigin }),
     ...(tombstone !== null && { tombstone }),
+    ...(rule !== null && { rule }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Awaitable, Millis } from './store.ts';
+import type { Actor, Awaitable, Millis } from './store.ts';
 
 /** What the registry was told to do beside serving: one document for each rule, with the generation that it is at. */
 export interface Rules {
@@ -10,8 +10,8 @@ export interface Rules {
    * `uid` is another rule of that name: its state is gone with the one before.
    */
   putRule(rule: Omit<RuleRow, 'state'>): Promise<'stored' | 'unchanged' | 'older'>;
-  /** False where there is none. Its state goes with it. */
-  deleteRule(kind: RuleKind, name: string): Promise<boolean>;
+  /** False where there is none. Its state goes with it. The feed of changes tells of each rule that came, changed or went. */
+  deleteRule(kind: RuleKind, name: string, by?: Actor): Promise<boolean>;
   /** Keeps what the worker knows of a rule (JSON). False where the rule is gone, or another of its name has come (`uid`). */
   putRuleState(state: { kind: RuleKind; name: string; uid: string; state: string }): Promise<boolean>;
   /** Names this registry among those that copy from each other: made once, and the same as long as the database lives. */

@@ -4,7 +4,7 @@ import type { Reclaiming } from './reclaiming.ts';
 import type { Recovery } from './recovery.ts';
 import type { Replicated, Replicating } from './replicating.ts';
 import type { Retaining } from './retaining.ts';
-import type { Rules } from './rules.ts';
+import type { RuleKind, Rules } from './rules.ts';
 
 /** Reads of the embedded store answer at once; a remote one answers later. `await` takes both. */
 export type Awaitable<T> = T | Promise<T>;
@@ -195,7 +195,10 @@ export type ChangeKind =
   | 'tag-deleted'
   /** A tag, or a tombstone, took over the version that another registry gave it, and is otherwise as it was. Says no digest. */
   | 'tag-version'
-  | 'blob-deleted';
+  | 'blob-deleted'
+  /** Of no repository: `repository` is empty. */
+  | 'rule-put'
+  | 'rule-deleted';
 
 export interface ChangeRow {
   readonly sequence: number;
@@ -213,6 +216,8 @@ export interface ChangeRow {
   readonly tagOrigin?: string;
   /** What kind of tombstone a tag left that was deleted. */
   readonly tombstone?: 'deleted' | 'expired';
+  /** Kind and name of the rule that changed. */
+  readonly rule?: `${RuleKind}/${string}`;
 }
 
 export interface Statistics {

@@ -35,12 +35,12 @@ export async function writeBase(parts: BaseParts): Promise<WrittenBase> {
   try {
     const first = await rows.next();
     if (first.done === true || first.value.row !== 'head') throw new Error('an export begins with its head');
-    const { sequence, takenAt } = first.value;
+    const { sequence, takenAt, identity } = first.value;
     const name = await parts.name({ sequence, takenAt });
     const size = await put(
       parts,
       name,
-      writePortable({ kind: 'snapshot', sequence, takenAt }, rest(rows, parts.onRow)),
+      writePortable({ kind: 'snapshot', sequence, takenAt, identity }, rest(rows, parts.onRow)),
     );
     return { name, sequence, takenAt, size };
   } finally {

@@ -1,5 +1,6 @@
 import type { Digest } from '../../domain/oci/digest.ts';
 import { isIndex } from '../../domain/oci/media-types.ts';
+import type { RuleKind } from '../metadata/rules.ts';
 import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { JournalChange, NamedBlob } from './rows.ts';
 
@@ -11,10 +12,11 @@ export const HEAVY = 1024 * 1024;
  * manifest that is gone already is told of by a later change.
  */
 export async function journalChange(
-  metadata: Pick<MetadataStore, 'manifest' | 'manifestBytes' | 'blob'>,
+  metadata: Pick<MetadataStore, 'manifest' | 'manifestBytes' | 'blob' | 'rule'>,
   change: ChangeRow,
 ): Promise<JournalChange> {
-  const { kind, repository, digest } = change;
+  const { kind, repository, digest, rule } = change;
+  if (rule !== undefined) return { row: 'rule-change', ...change, ...(await ruleOf(metadata, change, rule)) };
   if (kind !== 'manifest-put' || digest === undefined) return { row: 'change', ...change };
   const row = await metadata.manifest(repository, { digest });
   // What others left behind would add to it.
@@ -26,6 +28,19 @@ export async function journalChange(
   const looked = await Promise.all(named.map((blob) => metadata.blob(repository, blob)));
   const blobs: NamedBlob[] = looked.flatMap((row) => row ?? []);
   return { row: 'change', ...change, manifest: { mediaType, bytes, blobs } };
+}
+
+async function ruleOf(
+  metadata: Pick<MetadataStore, 'rule'>,
+  { kind }: ChangeRow,
+  named: NonNullable<ChangeRow['rule']>,
+): Promise<Pick<JournalChange, 'ruleRow'>> {
+  if (kind !== 'rule-put') return {};
+  const at = named.indexOf('/');
+  const found = await metadata.rule(named.slice(0, at) as RuleKind, named.slice(at + 1));
+  if (found === undefined) return {};
+  const { state: _, ...ruleRow } = found;
+  return { ruleRow };
 }
 
 /** The bytes were read strictly when they came, so that reading them once more may be quick. */

@@ -14,7 +14,10 @@ import { writePortable } from './portable.ts';
 import type { JournalChange } from './rows.ts';
 import { isReplaced, isSame, lastChangeOf } from './step-back.ts';
 
-export type JournalSource = Pick<MetadataStore, 'changes' | 'manifest' | 'manifestBytes' | 'blob'> &
+export type JournalSource = Pick<
+  MetadataStore,
+  'changes' | 'manifest' | 'manifestBytes' | 'blob' | 'rule' | 'identity'
+> &
   Pick<Recovery, 'export' | 'lastSequence'>;
 
 export interface JournalParts {
@@ -182,7 +185,9 @@ export class Journal {
     const rows = await this.#rows(changes);
     const first = this.#sequence + 1;
     const last = rows.at(-1)?.sequence ?? first;
-    const head = { kind: 'journal', after: this.#sequence, sequence: last, takenAt: this.#parts.now() } as const;
+    const identity = await this.#parts.metadata.identity();
+    const takenAt = this.#parts.now();
+    const head = { kind: 'journal', after: this.#sequence, sequence: last, takenAt, identity } as const;
     const bytes = await buffer(writePortable(head, rows));
     free(rows);
     return { bytes, first, last };

@@ -24,6 +24,8 @@ export interface Head {
   readonly sequence: number;
   /** Milliseconds since the epoch. */
   readonly takenAt: number;
+  /** Who the registry is among those that copy from each other; what was written before it knew has none. */
+  readonly identity?: string | undefined;
   /** Of a journal object: changes after this one are in it. */
   readonly after?: number;
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '../../domain/oci/digest.ts';
+import type { RuleRow } from '../metadata/rules.ts';
 import type { ChangeRow } from '../metadata/store.ts';
 
 /** What the first row of a file says it is. */
@@ -11,15 +12,21 @@ export interface NamedBlob {
   readonly key: string;
 }
 
-/** A change in a journal object. `manifest-put` carries what was put, as long as it is still there. */
+/** A change in a journal object. What was put comes along, as long as it is still there: a later change tells where it is not. */
 export interface JournalChange extends ChangeRow {
-  readonly row: 'change';
+  /** Changes of rules are rows of their own, so that a program that does not know them passes them over. */
+  readonly row: 'change' | 'rule-change';
   readonly manifest?: {
     readonly mediaType: string;
     readonly bytes: Uint8Array;
     /** Config and layers that were visible in the repository then. */
     readonly blobs: readonly NamedBlob[];
   };
+  readonly ruleRow?: Omit<RuleRow, 'state'>;
+}
+
+export function isChange(row: object): row is JournalChange {
+  return 'row' in row && (row.row === 'change' || row.row === 'rule-change');
 }
 
 /** Bytes of manifests are base64; everything else is JSON as it is. */

@@ -4,6 +4,7 @@ import type { ChangeRow, MetadataStore } from '../metadata/store.ts';
 import type { RecordStore } from '../storage/records.ts';
 import { type JournalContent, type JournalObject, lastOf, newestEpoch, surveyJournal } from './names.ts';
 import { DamagedFile, readPortable } from './portable.ts';
+import { isChange, type JournalChange } from './rows.ts';
 
 export interface StepBackParts {
   readonly metadata: Pick<MetadataStore, 'changes'> & Pick<Recovery, 'lastSequence'>;
@@ -74,13 +75,18 @@ export async function lastChangeOf(
   if (bytes === undefined) return undefined;
   try {
     let found: ChangeRow | undefined;
-    for await (const { row, manifest: _, ...change } of readPortable(name, bytes))
-      if (row === 'change' && change.sequence === last) found = change as unknown as ChangeRow;
+    for await (const row of readPortable(name, bytes))
+      if (isChange(row) && row.sequence === last) found = changeIn(row);
     return found;
   } catch (error) {
     if (error instanceof DamagedFile) return undefined;
     throw error;
   }
+}
+
+/** What the feed said, without what came along. */
+function changeIn({ row: _, manifest: _manifest, ruleRow: _rule, ...change }: JournalChange): ChangeRow {
+  return change;
 }
 
 /** Whether the metadata tells of another change under that number. History that was trimmed tells nothing. */

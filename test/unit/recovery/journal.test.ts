@@ -42,6 +42,8 @@ function journalOf(feed: ChangeRow[], records: Records): Promise<Journal> {
       manifest: () => undefined,
       manifestBytes: () => undefined,
       blob: () => undefined,
+      rule: () => undefined,
+      identity: () => 'registry',
       lastSequence,
       async *export() {
         yield { row: 'head', sequence: lastSequence(), takenAt: 0 };

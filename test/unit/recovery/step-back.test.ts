@@ -44,6 +44,8 @@ class House {
     manifest: () => undefined,
     manifestBytes: () => undefined,
     blob: () => undefined,
+    rule: () => undefined,
+    identity: () => 'registry',
     lastSequence: () => this.feed.at(-1)?.sequence ?? 0,
     export: () => this.#export(),
   };

@@ -11,8 +11,8 @@ BEGIN
   WITH gone AS (
     DELETE FROM pending_changes WHERE id IN (SELECT id FROM pending_changes ORDER BY id LIMIT p_limit) RETURNING *
   )
-  INSERT INTO changes (sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone)
-    SELECT base + row_number() OVER (ORDER BY id), at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone FROM gone;
+  INSERT INTO changes (sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone, rule)
+    SELECT base + row_number() OVER (ORDER BY id), at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone, rule FROM gone;
   GET DIAGNOSTICS stamped = ROW_COUNT;
   UPDATE feed SET sequence = base + stamped WHERE one = 1;
   RETURN stamped;

@@ -1,3 +1,4 @@
+import { contentOf } from '../raw-image.ts';
 import type { ExportedRow } from '../recovery.ts';
 
 /** How rows of one kind are put in: their columns as arrays, and the statements that take them (by the places of the columns). */
@@ -72,16 +73,22 @@ export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } =
       ({ origin }) => origin ?? null,
       ({ pulledHour }) => pulledHour ?? null,
       ({ edges }) => JSON.stringify(edges),
+      (row) => contentOf(row)[0],
+      (row) => contentOf(row)[1],
+      (row) => contentOf(row)[2],
     ],
     ensureRepositories,
     `WITH given AS (
        SELECT r.id AS repository_id, g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[],
-         $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::text[])
-         AS g (repository, digest, media_type, bytes, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour, edges)
+         $8::bigint[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::bigint[], $14::text[], $15::text[])
+         AS g (repository, digest, media_type, bytes, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour, edges,
+           content_size, config, children)
        JOIN repositories r ON r.name = g.repository
      ), added AS (
-       INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour)
-       SELECT repository_id, digest, media_type, octet_length(bytes), subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour
+       INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour,
+         content_size, config, children)
+       SELECT repository_id, digest, media_type, octet_length(bytes), subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour,
+         content_size, config, children
        FROM given RETURNING id, repository_id, digest
      ), filled AS (
        INSERT INTO manifest_bytes (manifest_id, bytes)
@@ -138,6 +145,55 @@ export const importStatements: { readonly [Name in ExportedRow['row']]: Kind } =
       ({ uid }) => uid ?? '',
     ],
     `INSERT INTO rules (kind, name, generation, document, changed_at, changed_by, uid)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[])`,
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+     ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, generation = excluded.generation, document = excluded.document,
+       changed_at = excluded.changed_at, changed_by = excluded.changed_by, state = NULL`,
+  ),
+  trash: kind<'trash'>(
+    [
+      ({ repository }) => repository,
+      ({ digest }) => digest,
+      ({ mediaType }) => mediaType,
+      ({ bytes }) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      ({ subject }) => subject ?? null,
+      ({ artifactType }) => artifactType ?? null,
+      ({ annotations }) => (annotations === undefined ? null : JSON.stringify(annotations)),
+      ({ pushedAt }) => pushedAt,
+      ({ pushedBy }) => pushedBy,
+      ({ origin }) => origin ?? null,
+      ({ pulledHour }) => pulledHour ?? null,
+      ({ edges }) => JSON.stringify(edges),
+      ({ contentSize }) => contentSize,
+      (row) => contentOf(row)[1],
+      (row) => contentOf(row)[2],
+      ({ expiredAt }) => expiredAt,
+      ({ until }) => until,
+      ({ policy }) => policy,
+      ({ tags }) => JSON.stringify(tags),
+    ],
+    ensureRepositories,
+    `WITH given AS (
+       SELECT g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+         $10::text[], $11::bigint[], $12::text[], $13::bigint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::text[], $19::text[])
+         AS g (repository, digest, media_type, bytes, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour, edges,
+           content_size, config, children, expired_at, until, policy, tags)
+     ), added AS (
+       INSERT INTO trash (repository, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour,
+         content_size, config, children, expired_at, until, policy)
+       SELECT repository, digest, media_type, octet_length(bytes), subject, artifact_type, annotations, pushed_at, pushed_by, origin, pulled_hour,
+         content_size, config, children, expired_at, until, policy
+       FROM given RETURNING id, repository, digest
+     ), filled AS (
+       INSERT INTO trash_bytes (trash_id, bytes)
+       SELECT a.id, g.bytes FROM added a JOIN given g ON g.repository = a.repository AND g.digest = a.digest
+     ), tagged AS (
+       INSERT INTO trash_tags (trash_id, name, repository)
+       SELECT a.id, t.name, a.repository FROM added a JOIN given g ON g.repository = a.repository AND g.digest = a.digest
+         CROSS JOIN LATERAL json_array_elements_text(g.tags::json) AS t (name)
+     )
+     INSERT INTO trash_edges (trash_id, kind, target, repository)
+     SELECT a.id, e.value ->> 'kind', e.value ->> 'digest', a.repository
+     FROM added a JOIN given g ON g.repository = a.repository AND g.digest = a.digest CROSS JOIN LATERAL json_array_elements(g.edges::json) AS e (value)
+     ON CONFLICT DO NOTHING`,
   ),
 };

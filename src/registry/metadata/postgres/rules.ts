@@ -1,5 +1,6 @@
 import { type RawRule, ruleOf } from '../raw-rule.ts';
 import type { RuleKind, RuleRow, Rules } from '../rules.ts';
+import type { Actor } from '../store.ts';
 import type { Database } from './database.ts';
 import { named } from './names.ts';
 import type { Statement } from './session.ts';
@@ -11,7 +12,7 @@ const all: Statement = { name: 'rules', text: `SELECT ${COLUMNS} FROM rules WHER
 const put: Statement = { name: 'put_rule', text: named('SELECT fn.put_rule($1, $2, $3, $4, $5, $6, $7) AS value') };
 const remove: Statement = {
   name: 'delete_rule',
-  text: 'DELETE FROM rules WHERE kind = $1 AND name = $2 RETURNING 1 AS found',
+  text: named('SELECT fn.delete_rule($1, $2, $3, $4) AS value'),
 };
 const state: Statement = {
   name: 'put_rule_state',
@@ -40,8 +41,8 @@ export class PostgresRules implements Rules {
     return call(this.#database, put, [kind, name, uid, generation, document, changedAt, changedBy]);
   }
 
-  async deleteRule(kind: RuleKind, name: string): Promise<boolean> {
-    return (await this.#database.write(remove, [kind, name])).length > 0;
+  deleteRule(kind: RuleKind, name: string, by?: Actor): Promise<boolean> {
+    return call(this.#database, remove, [kind, name, by?.name ?? '', by?.now ?? null]);
   }
 
   async putRuleState(known: { kind: RuleKind; name: string; uid: string; state: string }): Promise<boolean> {

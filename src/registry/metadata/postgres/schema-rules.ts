@@ -20,9 +20,9 @@ ALTER TABLE tag_tombstones ADD COLUMN kind text COLLATE "C" NOT NULL DEFAULT 'de
 -- A name whose tombstone was trimmed goes on from here, so that other registries do not take its next tag for an old one.
 ALTER TABLE repositories ADD COLUMN tag_floor bigint NOT NULL DEFAULT 0;
 
--- Of a change of a tag: its version and origin from then on, and what kind of tombstone it left.
-ALTER TABLE pending_changes ADD COLUMN version bigint, ADD COLUMN tag_origin text, ADD COLUMN tombstone text;
-ALTER TABLE changes ADD COLUMN version bigint, ADD COLUMN tag_origin text, ADD COLUMN tombstone text;
+-- Of a change of a tag: its version and origin from then on, and what kind of tombstone it left. Of a rule: its kind and name.
+ALTER TABLE pending_changes ADD COLUMN version bigint, ADD COLUMN tag_origin text, ADD COLUMN tombstone text, ADD COLUMN rule text;
+ALTER TABLE changes ADD COLUMN version bigint, ADD COLUMN tag_origin text, ADD COLUMN tombstone text, ADD COLUMN rule text;
 
 -- The last copy of each tag to each target of a replication rule.
 CREATE TABLE copies (

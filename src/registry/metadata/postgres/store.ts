@@ -220,8 +220,8 @@ export class PostgresStore implements MetadataStore {
   putRule(rule: Omit<RuleRow, 'state'>) {
     return this.#rules.putRule(rule);
   }
-  deleteRule(kind: RuleKind, name: string) {
-    return this.#rules.deleteRule(kind, name);
+  deleteRule(kind: RuleKind, name: string, by?: Actor) {
+    return this.#rules.deleteRule(kind, name, by);
   }
   putRuleState(state: { kind: RuleKind; name: string; uid: string; state: string }) {
     return this.#rules.putRuleState(state);

@@ -29,6 +29,8 @@ ALTER TABLE repositories ADD COLUMN tag_floor INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN version INTEGER;
 ALTER TABLE changes ADD COLUMN tag_origin TEXT;
 ALTER TABLE changes ADD COLUMN tombstone TEXT;
+-- Of a change of a rule: its kind and name.
+ALTER TABLE changes ADD COLUMN rule TEXT;
 
 -- The last copy of each tag to each target of a replication rule.
 CREATE TABLE copies (

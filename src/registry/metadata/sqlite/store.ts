@@ -259,8 +259,8 @@ export class SqliteStore implements MetadataStore, Retaining {
   putRule(rule: Omit<RuleRow, 'state'>) {
     return this.#writer.execute('putRule', rule);
   }
-  deleteRule(kind: RuleKind, name: string) {
-    return this.#writer.execute('deleteRule', { kind, name });
+  deleteRule(kind: RuleKind, name: string, by?: Actor) {
+    return this.#writer.execute('deleteRule', { kind, name, by });
   }
   putRuleState(state: { kind: RuleKind; name: string; uid: string; state: string }) {
     return this.#writer.execute('putRuleState', state);

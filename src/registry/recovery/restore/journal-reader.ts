@@ -1,7 +1,7 @@
 import type { RecordStore } from '../../storage/records.ts';
 import type { JournalObject } from '../names.ts';
 import { DamagedFile, readPortable } from '../portable.ts';
-import type { JournalChange } from '../rows.ts';
+import { isChange, type JournalChange } from '../rows.ts';
 import type { Losses } from './report.ts';
 
 export interface ReadChange {
@@ -20,6 +20,7 @@ export class JournalReader {
   #base: { epoch: number; sequence: number };
   #damaged = new Set<string>();
   #noted = false;
+  #identity: string | undefined;
 
   constructor(parts: {
     records: Pick<RecordStore, 'get'>;
@@ -36,6 +37,11 @@ export class JournalReader {
   /** Objects that were read whole. */
   get used(): number {
     return this.#objects.length - this.#damaged.size;
+  }
+
+  /** Who the registry was when it wrote the newest object that was read; undefined where none says. */
+  get identity(): string | undefined {
+    return this.#identity;
   }
 
   /** Can be read again; what is lost is noted the first time. `upTo`: the newest change that any name tells of. */
@@ -59,8 +65,11 @@ export class JournalReader {
     try {
       const bytes = await this.#records.get(object.name);
       if (bytes === undefined) throw new DamagedFile(object.name, 'is not there');
+      let identity: unknown;
       for await (const row of readPortable(object.name, bytes))
-        if (row.row === 'change') changes.push(row as unknown as JournalChange);
+        if (isChange(row)) changes.push(row);
+        else if (row.row === 'head') identity = row.identity;
+      if (typeof identity === 'string') this.#identity = identity;
       return changes;
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;

@@ -31,6 +31,8 @@ export interface MergeParts {
   /** Of the restored metadata: later changes get later numbers. */
   readonly sequence: number;
   readonly takenAt: number;
+  /** Who the registry was; where no file says, the restored one is somebody new. */
+  readonly identity?: string | undefined;
   /** Takes what was brought back and what could not be. */
   readonly report: RestoreReport;
 }
@@ -47,7 +49,8 @@ interface Section {
  * the journal and the number of blobs, not by the base.
  */
 export async function* merge(parts: MergeParts): AsyncGenerator<ExportedRow> {
-  yield { row: 'head', sequence: parts.sequence, takenAt: parts.takenAt };
+  const { sequence, takenAt, identity } = parts;
+  yield { row: 'head', sequence, takenAt, ...(identity !== undefined && { identity }) };
   const sections = sectionsOf(parts);
   let at = 1;
   for await (const row of parts.base) {
@@ -56,7 +59,6 @@ export async function* merge(parts: MergeParts): AsyncGenerator<ExportedRow> {
     for (; at < next; at++) yield* counted(parts.report, endOf(sections, at));
     const section = sections[row.row];
     if (section !== undefined) yield* counted(parts.report, section.take(row));
-    else if (row.row === 'rule') yield row;
   }
   for (; at < order.length; at++) yield* counted(parts.report, endOf(sections, at));
 }
@@ -78,6 +80,7 @@ function sectionsOf(parts: MergeParts): Sections {
     manifest: { take: (row) => manifests.take(row), end: () => manifests.end() },
     tag: { take: (row) => tags.take(row), end: () => [] },
     tombstone: { take: (row) => tags.takeTombstone(row), end: () => tags.end() },
+    rule: rules(parts.overlay),
     trash: trash(parts.overlay),
   };
 }
@@ -92,6 +95,17 @@ function repositories(overlay: Overlay): Section {
     },
     *end() {
       for (const name of overlay.repositories) if (!seen.has(name)) yield { row: 'repository', name };
+    },
+  };
+}
+
+function rules(overlay: Overlay): Section {
+  return {
+    *take(row) {
+      if (row.row === 'rule' && !overlay.rules.has(`${row.kind}/${row.name}`)) yield row;
+    },
+    *end() {
+      for (const row of overlay.rules.values()) if (row !== undefined) yield row;
     },
   };
 }

@@ -42,6 +42,7 @@ export async function prepareRestore(parts: RestoreParts): Promise<Restoring> {
     changes: () => reader.changes(upTo),
     sequence: Math.max(newest.sequence, base?.head.sequence ?? 0),
     takenAt: base?.head.takenAt ?? 0,
+    identity: reader.identity ?? base?.head.identity,
     report,
   });
   return { report, newest, found: base !== undefined || objects.length > 0, rows };

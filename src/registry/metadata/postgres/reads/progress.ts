@@ -25,7 +25,7 @@ const pending: Statement = { name: 'pending_changes', text: 'SELECT 1 AS found F
 const stamp: Statement = { name: 'stamp', text: named('SELECT fn.stamp($1) AS stamped') };
 const feed: Statement = {
   name: 'changes',
-  text: 'SELECT sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT $2',
+  text: 'SELECT sequence, at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone, rule FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT $2',
 };
 const newest: Statement = { name: 'last_sequence', text: 'SELECT sequence FROM feed WHERE one = 1' };
 

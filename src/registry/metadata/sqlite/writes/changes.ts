@@ -13,13 +13,14 @@ export interface Change {
   readonly version?: number;
   readonly tagOrigin?: string | null;
   readonly tombstone?: 'deleted' | 'expired';
+  readonly rule?: string;
 }
 
 /** Appends to the change feed, in the transaction of what it tells. */
 export function recordChange(connection: Connection, change: Change): void {
   connection.run(
-    `INSERT INTO changes (at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO changes (at, kind, repository, digest, tag, actor, origin, version, tag_origin, tombstone, rule)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     change.at,
     change.kind,
     change.repository,
@@ -30,5 +31,6 @@ export function recordChange(connection: Connection, change: Change): void {
     change.version ?? null,
     change.tagOrigin ?? null,
     change.tombstone ?? null,
+    change.rule ?? null,
   );
 }

@@ -1,5 +1,7 @@
 import type { RuleKind, RuleRow } from '../../rules.ts';
+import type { Actor, Millis } from '../../store.ts';
 import type { Connection } from '../connection.ts';
+import { recordChange } from './changes.ts';
 
 interface Known {
   uid: string;
@@ -30,11 +32,25 @@ export function putRule(connection: Connection, rule: Omit<RuleRow, 'state'>): '
     changedAt,
     changedBy,
   );
+  const change = { repository: '', rule: `${kind}/${name}`, at: changedAt, actor: changedBy };
+  recordChange(connection, { ...change, kind: 'rule-put' });
   return 'stored';
 }
 
-export function deleteRule(connection: Connection, { kind, name }: { kind: RuleKind; name: string }): boolean {
-  return connection.run('DELETE FROM rules WHERE kind = ? AND name = ?', kind, name).changes > 0;
+export function deleteRule(
+  connection: Connection,
+  { kind, name, by }: { kind: RuleKind; name: string; by?: Actor | undefined },
+): boolean {
+  const { changes } = connection.run('DELETE FROM rules WHERE kind = ? AND name = ?', kind, name);
+  if (changes === 0) return false;
+  const change = { repository: '', rule: `${kind}/${name}`, at: by?.now ?? clock(connection), actor: by?.name ?? '' };
+  recordChange(connection, { ...change, kind: 'rule-deleted' });
+  return true;
+}
+
+function clock(connection: Connection): Millis {
+  const sql = `SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now`;
+  return connection.get<{ now: Millis }>(sql)?.now ?? 0;
 }
 
 export function putRuleState(

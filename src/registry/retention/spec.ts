@@ -94,13 +94,17 @@ function readApproval(spec: Fields, mode: RetentionSpec['mode']): string | undef
 function checkSchedule(
   spec: Fields,
   { schedule, timeZone, now }: Record<'schedule' | 'timeZone', string> & { now: number },
-) {
-  try {
-    nextTime(schedule, now, timeZone);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    spec.problem(error.message.startsWith('the time zone') ? 'timeZone' : 'schedule', error.message);
-  }
+): void {
+  const check = (field: string, read: () => number) => {
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      spec.problem(field, error.message);
+    }
+  };
+  check('schedule', () => nextTime(schedule, now));
+  check('timeZone', () => nextTime('@daily', now, timeZone));
 }
 
 function readWindow(spec: Fields): number {

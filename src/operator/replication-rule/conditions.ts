@@ -47,6 +47,8 @@ function inSync(spec: ReplicationRuleSpec, state: RuleState): Finding {
   if (told !== undefined) return toFinding(told);
   const failed = sum(targets, 'failed');
   if (failed > 0) return finding('False', 'CopyFailed', failureMessage(targets, failed));
+  const stalled = state.problems.find(({ type }) => type === 'Stalled');
+  if (stalled !== undefined) return finding('Unknown', stalled.reason, stalled.message);
   const pending = sum(targets, 'pending');
   if (spec.suspend === true) return finding('Unknown', 'Suspended', 'nothing is compared while spec.suspend is true');
   if (pending > 0)

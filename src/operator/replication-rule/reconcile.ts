@@ -37,7 +37,7 @@ export interface ReplicationRuleOptions {
 }
 
 /** Seconds until a rule is looked at again though nothing is known to have changed: Secrets are not watched. */
-const lookAgain = { ready: 15, progressing: 2, failing: 10, stalled: 300 } as const;
+const lookAgain = { ready: 15, progressing: 2, failing: 10, stalled: 15 } as const;
 /** Thousands of rules are looked at less often, so that asking for their states never loads a registry: so many a second. */
 const looksPerSecond = 20;
 /** A registry that is silent for no longer than this is being restarted, and its rules go on being in force. */

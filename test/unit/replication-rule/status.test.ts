@@ -57,7 +57,11 @@ describe('what a rule comes to', () => {
     });
     assert.deepEqual(seen(problem('InSync', 'SourceUnreachable')).found, { InSync: 'False SourceUnreachable' });
     assert.equal(seen(problem('Ready', 'Conflict')).standing, 'failing Conflict');
-    assert.equal(seen(problem('Stalled', 'Unauthorized')).standing, 'stalled Unauthorized');
+    const stalled = seen(problem('Stalled', 'SourceUnauthorized'));
+    assert.deepEqual(
+      [stalled.standing, stalled.found],
+      ['stalled SourceUnauthorized', { InSync: 'Unknown SourceUnauthorized' }],
+    );
     assert.deepEqual(seen({ targets: [{ ...done, conflicts: 2 }] }).found, {
       InSync: 'True InStep',
       Conflicted: 'True TagsMoved',

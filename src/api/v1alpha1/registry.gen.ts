@@ -116,7 +116,7 @@ export interface RegistrySpec {
   /**
    * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, and
    * pods of the cluster may read metrics. On a volume alone the registry may open no connection; where it keeps things
-   * in a bucket or in PostgreSQL, what it may reach is left to policies of yours.
+   * in a bucket or in PostgreSQL, or carries out a ReplicationRule, what it may reach is left to policies of yours.
    */
   networkPolicy?: RegistryNetworkPolicy;
   /**
@@ -676,7 +676,7 @@ export interface RegistryAudit {
 /**
  * The NetworkPolicy in front of the pods. The operator always makes one; by default everybody may reach the API, and
  * pods of the cluster may read metrics. On a volume alone the registry may open no connection; where it keeps things in
- * a bucket or in PostgreSQL, what it may reach is left to policies of yours.
+ * a bucket or in PostgreSQL, or carries out a ReplicationRule, what it may reach is left to policies of yours.
  */
 export interface RegistryNetworkPolicy {
   /**

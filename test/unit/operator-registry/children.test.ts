@@ -376,6 +376,10 @@ describe('where things are kept', () => {
     for (const each of [everywhere, halves[0], { metadata: halves[1]?.metadata }, { backup: everywhere.backup }]) {
       assert.deepEqual(types(each as Partial<RegistrySpec>), ['Ingress']);
     }
+    const replicating = renderNetworkPolicy({ ...site({}), replicates: true }) as KubeObject & {
+      spec: { policyTypes: string[] };
+    };
+    assert.deepEqual(replicating.spec.policyTypes, ['Ingress']);
   });
 });
 

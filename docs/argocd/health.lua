@@ -25,13 +25,6 @@ if obj.spec ~= nil and obj.spec.suspend == true then
   return health
 end
 
--- A kind whose controller this version of the operator does not have: neither good nor bad, and it will not move.
-if ready ~= nil and ready.reason == "ControllerNotAvailable" then
-  health.status = "Suspended"
-  health.message = ready.message or ready.reason
-  return health
-end
-
 -- What the conditions say is about an older spec.
 if status.observedGeneration ~= nil and status.observedGeneration ~= obj.metadata.generation then
   return health

@@ -384,23 +384,36 @@ describe('bad input gives a condition that says what to do', { timeout: 600_000 
     await bed.cluster.kubectl(['delete', 'namespace', 'strict', 'bad', '--timeout=150s']);
   });
 
-  test('kinds whose controller comes later say so, and nothing else', async () => {
-    await bed.apply(namespaceObject('later'), {
-      apiVersion: 'ne-registry.io/v1alpha1',
-      kind: 'ReplicationRule',
-      metadata: { name: 'mirror', namespace: 'later' },
-      spec: { source: 'ghcr.io/myorg/app', targets: ['registry.example.com/myorg/app'] },
-    });
-    const rule = await eventually('the rule to be answered', 30, async () => {
-      const seen = await bed.read<RegistryLike>('replicationrule', 'mirror', 'later');
-      return seen?.status.conditions?.length ? seen : undefined;
-    });
-    assert.deepEqual(
-      rule.status.conditions?.map(({ type, status, reason }) => [type, status, reason]),
-      [['Ready', 'Unknown', 'ControllerNotAvailable']],
+  test('rules and policies wait for a Registry, and say so', async () => {
+    const kind = (name: string, spec: object) => {
+      return {
+        apiVersion: 'ne-registry.io/v1alpha1',
+        kind: name,
+        metadata: { name: 'early', namespace: 'early' },
+        spec,
+      };
+    };
+    const rules = [
+      {
+        rulePriority: 1,
+        selection: { tagStatus: 'any', countType: 'imageCountMoreThan', countNumber: 9 },
+        action: { type: 'expire' },
+      },
+    ];
+    await bed.apply(
+      namespaceObject('early'),
+      kind('ReplicationRule', { source: 'ghcr.io/myorg/app', targets: ['registry.example.com/myorg/app'] }),
+      kind('RetentionPolicy', { repositories: { include: ['**'] }, rules }),
     );
-    assert.equal(rule.status.observedGeneration, 1);
-    assert.deepEqual(Object.keys(rule.status).sort(), ['conditions', 'observedGeneration']);
+    for (const each of ['replicationrule', 'retentionpolicy']) {
+      const seen = await eventually(`the ${each} to be answered`, 30, async () => {
+        const found = await bed.read<RegistryLike>(each, 'early', 'early');
+        return found?.status.conditions?.length ? found : undefined;
+      });
+      const conditions = seen.status.conditions?.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+      assert.deepEqual(conditions, ['Ready=False RegistryNotFound', 'Reconciling=True RegistryNotFound']);
+      assert.equal(seen.status.observedGeneration, 1);
+    }
   });
 });
 

@@ -106,7 +106,7 @@ export function metadataRetentionContract(name: string, open: OpenMetadata): voi
           subject: digest(1),
         });
         const some = await store.imagesOf(repository, [digest(3), digest(7), digest(2)]);
-        assert.deepEqual(some, [three, two]);
+        assert.deepEqual(new Set(some), new Set([two, three]));
         assert.deepEqual(await imagesIn(store, fresh()), []);
       });
 

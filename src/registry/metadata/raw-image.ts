@@ -20,12 +20,12 @@ export type RawImage = readonly [
 export function imageShaper(): (raw: RawImage) => ImageRow {
   const types = new Map<string, string>();
   return ([, digest, mediaType, pushedAt, pulledHour, contentSize, subject, config, children, tags]) => {
-    let known = types.get(mediaType);
-    if (known === undefined) types.set(mediaType, (known = mediaType));
+    const known = types.get(mediaType);
+    if (known === undefined) types.set(mediaType, mediaType);
     return {
       digest,
       tags: linesOf(tags),
-      mediaType: known,
+      mediaType: known ?? mediaType,
       pushedAt,
       ...(pulledHour !== null && { pulledHour }),
       contentSize,

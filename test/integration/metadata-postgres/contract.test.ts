@@ -8,7 +8,9 @@ import { metadataListContract } from '../../contract/metadata-lists.contract.ts'
 import { metadataModelContract } from '../../contract/metadata-model.contract.ts';
 import { metadataReclaimContract } from '../../contract/metadata-reclaim.contract.ts';
 import { metadataReplicationContract } from '../../contract/metadata-replicating.contract.ts';
+import { metadataRetentionContract } from '../../contract/metadata-retention.contract.ts';
 import { metadataRuleContract } from '../../contract/metadata-rules.contract.ts';
+import { metadataTrashContract } from '../../contract/metadata-trash.contract.ts';
 import { type PostgresServer, startPostgres } from '../../programs/postgres.ts';
 
 let server: PostgresServer;
@@ -30,4 +32,6 @@ metadataReclaimContract('PostgreSQL', open);
 metadataJobContract('PostgreSQL', open);
 metadataRuleContract('PostgreSQL', open);
 metadataReplicationContract('PostgreSQL', open);
+metadataRetentionContract('PostgreSQL', open);
+metadataTrashContract('PostgreSQL', open);
 metadataModelContract('PostgreSQL', open, 20, false);

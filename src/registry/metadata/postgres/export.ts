@@ -2,6 +2,7 @@ import type { Digest } from '../../../domain/oci/digest.ts';
 import type { ExportedRow } from '../recovery.ts';
 import type { EdgeKind } from '../store.ts';
 import type { Database } from './database.ts';
+import { CONTENT_SIZE } from './image-columns.ts';
 import { QueryFailure, type Session } from './session.ts';
 
 /** Rows that a cursor brings at once, and bytes of manifests that are asked for at once. */
@@ -47,6 +48,7 @@ async function* allRows(session: Session): AsyncGenerator<ExportedRow> {
   yield* rowsOf(session, 'tag', tags);
   yield* rowsOf(session, 'tombstone', tombstones);
   yield* rowsOf(session, 'rule', rules);
+  yield* withBytes(session, rowsOf(session, 'trash', trash), 'trash');
 }
 
 const blobs = `SELECT digest, size, key, created_at AS "createdAt", CASE state WHEN 'ok' THEN NULL ELSE coalesce(damage, '') END AS damage
@@ -56,7 +58,7 @@ const manifests = `SELECT m.id, m.size, r.name AS repository, m.digest, m.media_
     (SELECT coalesce(json_agg(json_build_object('kind', e.kind, 'digest', e.target) ORDER BY e.kind, e.target), '[]')
      FROM edges e WHERE e.manifest_id = m.id) AS edges,
     m.subject, m.artifact_type AS "artifactType", m.annotations, m.pushed_at AS "pushedAt", m.pushed_by AS "pushedBy", m.origin,
-    m.pulled_hour AS "pulledHour"
+    m.pulled_hour AS "pulledHour", ${CONTENT_SIZE} AS "contentSize"
   FROM repositories r JOIN manifests m ON m.repository_id = r.id ORDER BY r.name, m.digest`;
 const tags = `SELECT r.name AS repository, t.name, m.digest, t.version, t.actor, t.changed_at AS "changedAt", t.origin
   FROM repositories r JOIN tags t ON t.repository_id = r.id JOIN manifests m ON m.id = t.manifest_id ORDER BY r.name, t.name`;
@@ -64,6 +66,14 @@ const tombstones = `SELECT r.name AS repository, t.name, t.digest, t.version, t.
   FROM repositories r JOIN tag_tombstones t ON t.repository_id = r.id ORDER BY r.name, t.name`;
 const rules = `SELECT kind, name, nullif(uid, '') AS uid, generation, document, changed_at AS "changedAt", changed_by AS "changedBy"
   FROM rules ORDER BY kind, name`;
+
+const trash = `SELECT t.id, t.size, t.repository, t.digest, t.media_type AS "mediaType",
+    (SELECT coalesce(json_agg(json_build_object('kind', e.kind, 'digest', e.target) ORDER BY e.kind, e.target), '[]')
+     FROM trash_edges e WHERE e.trash_id = t.id) AS edges,
+    (SELECT coalesce(json_agg(g.name ORDER BY g.name), '[]') FROM trash_tags g WHERE g.trash_id = t.id) AS tags,
+    t.subject, t.artifact_type AS "artifactType", t.annotations, t.pushed_at AS "pushedAt", t.pushed_by AS "pushedBy", t.origin,
+    t.pulled_hour AS "pulledHour", t.content_size AS "contentSize", t.expired_at AS "expiredAt", t.until, t.policy
+  FROM trash t ORDER BY t.expired_at, t.repository, t.digest`;
 
 type Raw = Record<string, unknown> & { edges?: { kind: EdgeKind; digest: Digest }[] };
 
@@ -78,27 +88,35 @@ async function* rowsOf(session: Session, row: ExportedRow['row'], sql: string): 
   await session.query('CLOSE rows');
 }
 
-type Unfilled = Extract<ExportedRow, { row: 'manifest' }> & { id: number; size: number };
+type Unfilled = Extract<ExportedRow, { row: 'manifest' | 'trash' }> & { id: number; size: number };
 
 /** Adds the bytes, as many at once as fit the bound; they are of the same moment. */
-async function* withBytes(session: Session, rows: AsyncIterable<ExportedRow>): AsyncGenerator<ExportedRow> {
+async function* withBytes(
+  session: Session,
+  rows: AsyncIterable<ExportedRow>,
+  of: keyof typeof bytesOf = 'manifest',
+): AsyncGenerator<ExportedRow> {
   let page: Unfilled[] = [];
   let total = 0;
   for await (const row of rows as AsyncIterable<Unfilled>) {
     if (page.length > 0 && total + row.size > MOST_BYTES) {
-      yield* await fill(session, page);
+      yield* await fill(session, page, of);
       page = [];
       total = 0;
     }
     page.push(row);
     total += row.size;
   }
-  yield* await fill(session, page);
+  yield* await fill(session, page, of);
 }
 
-async function fill(session: Session, page: readonly Unfilled[]): Promise<ExportedRow[]> {
-  const sql = 'SELECT manifest_id AS id, bytes FROM manifest_bytes WHERE manifest_id = ANY ($1)';
-  const found = await session.query<{ id: number; bytes: Buffer }>(sql, [page.map(({ id }) => id)]);
+const bytesOf = {
+  manifest: 'SELECT manifest_id AS id, bytes FROM manifest_bytes WHERE manifest_id = ANY ($1)',
+  trash: 'SELECT trash_id AS id, bytes FROM trash_bytes WHERE trash_id = ANY ($1)',
+};
+
+async function fill(session: Session, page: readonly Unfilled[], of: keyof typeof bytesOf): Promise<ExportedRow[]> {
+  const found = await session.query<{ id: number; bytes: Buffer }>(bytesOf[of], [page.map(({ id }) => id)]);
   const bytes = new Map(found.map((row) => [row.id, row.bytes]));
   return page.map(({ id, size: _, ...row }) => ({ ...row, bytes: bytes.get(id) ?? Buffer.alloc(0) }));
 }

@@ -1,6 +1,6 @@
 /**
  * What happens to blobs, one function a write: one round trip, and no lock is ever held while the network is waited for.
- * Locks are taken in this order everywhere: upload, repository, blobs by digest, review queue by blob, so that nobody
+ * Locks are taken in this order everywhere: upload, repository, trash, blobs by digest, review queue by blob, so that nobody
  * waits for somebody who waits for him. `fn.` becomes this program's own names (`migrations.ts`).
  */
 export const blobFunctions = `
@@ -17,10 +17,12 @@ BEGIN
   IF NOT FOUND THEN INSERT INTO repositories (name) VALUES (p_name) ON CONFLICT (name) DO NOTHING; END IF;
 END $$;
 
--- Whether a manifest of any repository has this blob as config or layer.
+-- Whether a manifest of any repository has this blob as config or layer, or one in the trash. One statement for both: a manifest
+-- goes from the one to the other in one commit.
 CREATE FUNCTION fn.is_referenced(p_digest text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM 1 FROM edges WHERE target = p_digest AND kind IN ('config', 'layer') LIMIT 1;
+  PERFORM 1 FROM edges WHERE target = p_digest AND kind IN ('config', 'layer')
+    UNION ALL SELECT 1 FROM trash_edges WHERE target = p_digest AND kind IN ('config', 'layer') LIMIT 1;
   RETURN FOUND;
 END $$;
 
@@ -133,7 +135,8 @@ BEGIN
   SELECT id INTO blob FROM blobs WHERE digest = p_digest FOR NO KEY UPDATE;
   PERFORM 1 FROM repository_blobs WHERE blob_id = blob AND repository = p_repository;
   IF NOT FOUND THEN RETURN 'unknown'; END IF;
-  PERFORM 1 FROM edges WHERE target = p_digest AND repository_id = repo AND kind IN ('config', 'layer') LIMIT 1;
+  PERFORM 1 FROM edges WHERE target = p_digest AND repository_id = repo AND kind IN ('config', 'layer')
+    UNION ALL SELECT 1 FROM trash_edges WHERE target = p_digest AND repository = p_repository AND kind IN ('config', 'layer') LIMIT 1;
   IF FOUND THEN RETURN 'referenced'; END IF;
   DELETE FROM repository_blobs WHERE blob_id = blob AND repository = p_repository;
   PERFORM fn.review(ARRAY[p_digest], p_now);

@@ -67,11 +67,12 @@ CREATE FUNCTION fn.put_manifest(
   p_repository text, p_digest text, p_media_type text, p_bytes bytea, p_subject text, p_artifact_type text, p_annotations text,
   p_kinds text[], p_targets text[], p_required boolean[], p_tags text[],
   p_create_only boolean, p_if_match text, p_if_none_match boolean, p_actor text, p_now bigint, p_origin text,
-  p_version bigint, p_tag_origin text
+  p_version bigint, p_tag_origin text, p_content_size bigint, p_config text, p_children text
 ) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   repo bigint := fn.lock_repository(p_repository);
   known record; fresh boolean; retyped boolean; missing text[]; conflict jsonb; blobs_then text[] := '{}'; blobs_now text[]; tag text;
+  trashed bigint;
 BEGIN
   IF repo IS NULL THEN
     -- Nothing was ever pushed there, so what is required is missing; only a manifest that will be taken makes the repository.
@@ -91,7 +92,14 @@ BEGIN
     blobs_then := fn.blobs_of(known.id);
     PERFORM fn.lock_blobs(blobs_then || blobs_now, true);
   ELSIF fresh THEN
-    PERFORM fn.lock_blobs(blobs_now, false);
+    -- What is pushed again is new: what the trash holds of it is not needed any more.
+    SELECT id INTO trashed FROM trash WHERE digest = p_digest AND repository = p_repository FOR UPDATE;
+    IF FOUND THEN
+      blobs_then := ARRAY(SELECT target FROM trash_edges WHERE trash_id = trashed AND kind IN ('config', 'layer'));
+      PERFORM fn.lock_blobs(blobs_then || blobs_now, true);
+    ELSE
+      PERFORM fn.lock_blobs(blobs_now, false);
+    END IF;
   END IF;
 
   missing := fn.missing_targets(p_repository, repo, p_kinds, p_targets, p_required);
@@ -100,15 +108,22 @@ BEGIN
   IF conflict IS NOT NULL THEN RETURN conflict; END IF;
 
   IF fresh THEN
-    INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin)
-      VALUES (repo, p_digest, p_media_type, octet_length(p_bytes), p_subject, p_artifact_type, p_annotations, p_now, p_actor, p_origin)
+    INSERT INTO manifests (repository_id, digest, media_type, size, subject, artifact_type, annotations, pushed_at, pushed_by, origin,
+        content_size, config, children)
+      VALUES (repo, p_digest, p_media_type, octet_length(p_bytes), p_subject, p_artifact_type, p_annotations, p_now, p_actor, p_origin,
+        p_content_size, p_config, p_children)
       RETURNING id, media_type INTO known;
     INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (known.id, p_bytes);
     PERFORM fn.connect(known.id, repo, p_kinds, p_targets);
     UPDATE repositories SET listed = true WHERE id = repo AND NOT listed;
     INSERT INTO statistics_deltas (manifests, repositories) VALUES (1, FOUND::int);
+    IF trashed IS NOT NULL THEN
+      DELETE FROM trash WHERE id = trashed;
+      PERFORM fn.review(blobs_then, p_now);
+    END IF;
   ELSIF retyped THEN
-    UPDATE manifests SET media_type = p_media_type, subject = p_subject, artifact_type = p_artifact_type, annotations = p_annotations WHERE id = known.id;
+    UPDATE manifests SET media_type = p_media_type, subject = p_subject, artifact_type = p_artifact_type, annotations = p_annotations,
+      content_size = p_content_size, config = p_config, children = p_children WHERE id = known.id;
     DELETE FROM edges WHERE manifest_id = known.id;
     PERFORM fn.connect(known.id, repo, p_kinds, p_targets);
     PERFORM fn.review(blobs_then, p_now);

@@ -63,7 +63,8 @@ async function finish(session: Session): Promise<void> {
   for (const sql of [
     'UPDATE repositories r SET listed = true WHERE NOT listed AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)',
     `INSERT INTO review_queue (blob_id, since, size) SELECT b.id, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, b.size FROM blobs b
-     WHERE NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer')) ON CONFLICT DO NOTHING`,
+     WHERE NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer'))
+       AND NOT EXISTS (SELECT 1 FROM trash_edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer')) ON CONFLICT DO NOTHING`,
     'DELETE FROM statistics_deltas',
     `UPDATE statistics SET repositories = (SELECT count(*) FROM repositories WHERE listed), manifests = (SELECT count(*) FROM manifests),
        tags = (SELECT count(*) FROM tags), blobs = (SELECT count(*) FROM blobs), blob_bytes = (SELECT coalesce(sum(size), 0) FROM blobs),

@@ -1,6 +1,7 @@
 import { StoreError } from '../store.ts';
 import { CODE, functions, named } from './names.ts';
 import { initialSchema } from './schema.ts';
+import { retentionSchema } from './schema-retention.ts';
 import { rulesSchema } from './schema-rules.ts';
 import type { Session } from './session.ts';
 
@@ -14,6 +15,7 @@ interface Migration {
 const migrations: readonly Migration[] = [
   { sql: initialSchema, minimum: 1 },
   { sql: rulesSchema, minimum: 1 },
+  { sql: retentionSchema, minimum: 1 },
 ];
 
 export const SCHEMA_VERSION = migrations.length;

@@ -3,12 +3,19 @@ import { blobFunctions } from './functions-blobs.ts';
 import { copyFunctions } from './functions-copies.ts';
 import { manifestFunctions } from './functions-manifests.ts';
 import { progressFunctions } from './functions-progress.ts';
+import { retentionFunctions } from './functions-retention.ts';
 import { ruleFunctions } from './functions-rules.ts';
 import { tagFunctions } from './functions-tags.ts';
 
-const source = [blobFunctions, manifestFunctions, tagFunctions, progressFunctions, ruleFunctions, copyFunctions].join(
-  '\n',
-);
+const source = [
+  blobFunctions,
+  manifestFunctions,
+  tagFunctions,
+  progressFunctions,
+  ruleFunctions,
+  copyFunctions,
+  retentionFunctions,
+].join('\n');
 
 /**
  * Functions are code of the program, not of the schema: their names end in a hash of all of them, so that the replicas of two

@@ -12,7 +12,8 @@ import { call, releaseBlob } from './writes/blobs.ts';
  */
 const BLUR = 60_000;
 
-const UNREFERENCED = `NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer'))`;
+const UNREFERENCED = `NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer'))
+  AND NOT EXISTS (SELECT 1 FROM trash_edges e WHERE e.target = b.digest AND e.kind IN ('config', 'layer'))`;
 const condemn: Statement = {
   name: 'condemn_blobs',
   text: `UPDATE review_queue SET condemned_at = $2 WHERE blob_id IN (

@@ -3,6 +3,7 @@ import type { NewJob } from '../job-queue.ts';
 import type { NewRemoval, TrimmedHistory } from '../reclaiming.ts';
 import type { ExportedRow, SnapshotRow } from '../recovery.ts';
 import type { CopyKey, CopyRow, ReplicatedDeletion } from '../replicating.ts';
+import type { Expiry, InventoryRow, TrashNames, TrashPosition } from '../retaining.ts';
 import type { RuleKind, RuleRow } from '../rules.ts';
 import type {
   Actor,
@@ -25,6 +26,7 @@ import * as progress from './reads/progress.ts';
 import { PostgresReclaiming } from './reclaiming.ts';
 import { PostgresRecovery } from './recovery.ts';
 import { PostgresReplicating } from './replicating.ts';
+import { PostgresRetaining } from './retaining.ts';
 import { PostgresRules } from './rules.ts';
 import * as blobWrites from './writes/blobs.ts';
 import * as manifestWrites from './writes/manifests.ts';
@@ -40,6 +42,7 @@ export class PostgresStore implements MetadataStore {
   #reclaiming: PostgresReclaiming;
   #jobs: PostgresJobs;
   #recovery: PostgresRecovery;
+  #retaining: PostgresRetaining;
   #rules: PostgresRules;
   #replicating: PostgresReplicating;
   #removalDelay: Millis;
@@ -57,6 +60,7 @@ export class PostgresStore implements MetadataStore {
     this.#reclaiming = new PostgresReclaiming(database, parts.removalDelay);
     this.#jobs = new PostgresJobs(database);
     this.#recovery = new PostgresRecovery(database, parts.readOnly);
+    this.#retaining = new PostgresRetaining(database);
     this.#rules = new PostgresRules(database);
     this.#replicating = new PostgresReplicating(database);
   }
@@ -250,6 +254,37 @@ export class PostgresStore implements MetadataStore {
   }
   dropCopies(rule: string, keepTargets?: readonly string[]) {
     return this.#replicating.dropCopies(rule, keepTargets);
+  }
+
+  images(repository: string) {
+    return this.#retaining.images(repository);
+  }
+  imagesOf(repository: string, digests: readonly Digest[]) {
+    return this.#retaining.imagesOf(repository, digests);
+  }
+  expire(batch: Expiry) {
+    return this.#counted(this.#retaining.expire(batch));
+  }
+  trash(page: { repository?: string; last?: TrashPosition; limit: number }) {
+    return this.#retaining.trash(page);
+  }
+  inTrash(names: TrashNames) {
+    return this.#retaining.inTrash(names);
+  }
+  restore(what: { repository: string; digests: readonly Digest[]; by: Actor }) {
+    return this.#counted(this.#retaining.restore(what));
+  }
+  emptyTrash(now: Millis, limit: number) {
+    return this.#counted(this.#retaining.emptyTrash(now, limit));
+  }
+  putInventory(report: InventoryRow) {
+    return this.#retaining.putInventory(report);
+  }
+  inventories() {
+    return this.#retaining.inventories();
+  }
+  keepInventories(clusters: readonly string[]) {
+    return this.#retaining.keepInventories(clusters);
   }
 
   /** Lets what was sent end, then closes every connection. */

@@ -1,4 +1,5 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { contentOf } from '../../raw-image.ts';
 import type { Actor, NewManifest, PutManifestResult } from '../../store.ts';
 import type { Database } from '../database.ts';
 import { named } from '../names.ts';
@@ -8,7 +9,7 @@ import { call } from './blobs.ts';
 const put: Statement = {
   name: 'put_manifest',
   text: named(
-    'SELECT fn.put_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) AS value',
+    'SELECT fn.put_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) AS value',
   ),
 };
 const untag: Statement = { name: 'delete_tag', text: named('SELECT fn.delete_tag($1, $2, $3, $4, $5) AS value') };
@@ -40,6 +41,7 @@ export function putManifest(database: Database, manifest: NewManifest): Promise<
     replicated?.origin ?? by.origin ?? null,
     replicated?.version ?? null,
     replicated?.origin ?? null,
+    ...contentOf(manifest),
   ]);
 }
 

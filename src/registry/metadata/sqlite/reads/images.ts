@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { imageShaper, type RawImage } from '../../raw-image.ts';
 import type { ImageRow } from '../../retaining.ts';
 import { type Connection, openForReading } from '../connection.ts';
 import { storeError } from '../faults.ts';
@@ -20,23 +21,9 @@ const IMAGE = `SELECT m.id, m.digest, m.media_type, m.pushed_at, m.pulled_hour, 
 const PAGE = `${IMAGE} WHERE m.repository_id = ? AND m.id > ? ORDER BY m.id LIMIT ${BATCH}`;
 const ONE = `${IMAGE} WHERE m.repository_id = (SELECT id FROM repositories WHERE name = ?) AND m.digest = ?`;
 
-/** In the order of the columns: making a million objects of named columns takes half as long again. */
-type Raw = [
-  id: number,
-  digest: Digest,
-  mediaType: string,
-  pushedAt: number,
-  pulledHour: number | null,
-  contentSize: number,
-  subject: Digest | null,
-  config: Digest | null,
-  children: string | null,
-  tags: string | null,
-];
-
 /** One page, after the row `last`. */
-export function imagePage(connection: Connection, repository: number, last: number): Raw[] {
-  return connection.arrays<Raw>(PAGE, repository, last);
+export function imagePage(connection: Connection, repository: number, last: number): RawImage[] {
+  return connection.arrays<RawImage>(PAGE, repository, last);
 }
 
 /**
@@ -49,7 +36,7 @@ export async function* images(path: string, repository: string): AsyncGenerator<
     connection.db.exec('BEGIN');
     const sql = 'SELECT id FROM repositories WHERE name = ?';
     const id = connection.get<{ id: number }>(sql, repository)?.id ?? -1;
-    const shape = shaper();
+    const shape = imageShaper();
     for (let last = 0; ; await turn()) {
       const page = imagePage(connection, id, last);
       if (page.length > 0) yield page.map(shape);
@@ -65,32 +52,5 @@ export async function* images(path: string, repository: string): AsyncGenerator<
 
 /** Those of them that are there. */
 export function imagesOf(connection: Connection, repository: string, digests: readonly Digest[]): ImageRow[] {
-  return digests.flatMap((digest) => connection.arrays<Raw>(ONE, repository, digest)).map(shaper());
+  return digests.flatMap((digest) => connection.arrays<RawImage>(ONE, repository, digest)).map(imageShaper());
 }
-
-/** Media types are few: each is kept once, however many images have it. */
-function shaper(): (raw: Raw) => ImageRow {
-  const types = new Map<string, string>();
-  return ([, digest, mediaType, pushedAt, pulledHour, contentSize, subject, config, children, tags]) => {
-    const known = types.get(mediaType) ?? mediaType;
-    if (known === mediaType) types.set(mediaType, mediaType);
-    return {
-      digest,
-      tags: linesOf(tags),
-      mediaType: known,
-      pushedAt,
-      ...(pulledHour !== null && { pulledHour }),
-      contentSize,
-      ...(children !== null && { children: children.split('\n') as Digest[] }),
-      ...(subject !== null && { subject }),
-      ...(config !== null && { config }),
-    };
-  };
-}
-
-/** What `group_concat` joined; the same empty list for all that have nothing. */
-export function linesOf(text: string | null): readonly string[] {
-  return text === null ? none : text.split('\n');
-}
-
-const none: readonly string[] = [];

@@ -1,8 +1,8 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { linesOf } from '../../raw-image.ts';
 import type { TrashNames, TrashPosition, TrashRow } from '../../retaining.ts';
 import type { EdgeKind, Millis } from '../../store.ts';
 import type { Connection } from '../connection.ts';
-import { linesOf } from './images.ts';
 
 interface Raw {
   id: number;

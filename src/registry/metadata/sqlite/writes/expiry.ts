@@ -1,8 +1,9 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { linesOf } from '../../raw-image.ts';
 import { subjectsByTag } from '../../referrer-tags.ts';
 import type { Expiry, ExpiryResult } from '../../retaining.ts';
 import type { Connection } from '../connection.ts';
-import { CHILDREN, linesOf } from '../reads/images.ts';
+import { CHILDREN } from '../reads/images.ts';
 import { inUseRevision } from '../reads/inventories.ts';
 import { recordChange } from './changes.ts';
 import { findRepository } from './repositories.ts';

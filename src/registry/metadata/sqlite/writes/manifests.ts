@@ -1,10 +1,10 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
 import { giveBack } from '../../../../platform/give-back.ts';
+import { contentOf } from '../../raw-image.ts';
 import type { Actor, NewEdge, NewManifest, PutManifestResult } from '../../store.ts';
 import type { Connection } from '../connection.ts';
 import { visible } from './blobs.ts';
 import { recordChange } from './changes.ts';
-import { contentOf } from './content.ts';
 import { ensureRepository, findRepository } from './repositories.ts';
 import { leaveReview, reviewIfUnreferenced } from './review.ts';
 import { buryTag, firstConflict, setTag } from './tags.ts';

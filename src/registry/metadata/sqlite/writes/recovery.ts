@@ -1,8 +1,8 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { contentOf } from '../../raw-image.ts';
 import type { ExportedRow, SnapshotRow } from '../../recovery.ts';
 import { StoreError } from '../../store.ts';
 import type { Connection } from '../connection.ts';
-import { contentOf } from './content.ts';
 import { ensureRepository } from './repositories.ts';
 import { UNREFERENCED } from './review.ts';
 
@@ -167,7 +167,7 @@ function importTrashed(connection: Connection, row: Row<'trash'>): void {
 
 function importRule(connection: Connection, row: Row<'rule'>): void {
   connection.run(
-    'INSERT INTO rules (kind, name, uid, generation, document, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO rules (kind, name, uid, generation, document, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?)',
     row.kind,
     row.name,
     row.uid ?? '',

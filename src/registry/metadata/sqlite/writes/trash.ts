@@ -1,9 +1,10 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { linesOf } from '../../raw-image.ts';
 import { tagsOfReferrers } from '../../referrer-tags.ts';
 import type { Expiry, RestoredImage } from '../../retaining.ts';
 import type { Actor, Millis } from '../../store.ts';
 import type { Connection } from '../connection.ts';
-import { CHILDREN, CONFIG, CONTENT_SIZE, linesOf } from '../reads/images.ts';
+import { CHILDREN, CONFIG, CONTENT_SIZE } from '../reads/images.ts';
 import { recordChange } from './changes.ts';
 import { ensureRepository } from './repositories.ts';
 import { reviewIfUnreferenced } from './review.ts';

@@ -10,6 +10,7 @@ import type { WebRooms } from './http/web.ts';
 import type { Workers } from './jobs/workers.ts';
 import type { RegistryMetrics } from './metrics.ts';
 import type { RunningRecovery } from './recovery/start.ts';
+import type { Replication } from './replication/start.ts';
 import type { Retention } from './retention/start.ts';
 import type { Settings } from './settings.ts';
 import type { Stores } from './stores.ts';
@@ -26,6 +27,7 @@ export interface House {
   /** Of work that takes much memory. */
   readonly turns: Turns;
   readonly retention: Retention;
+  readonly replication: Replication;
   readonly state: { draining: boolean; recovery?: RunningRecovery; workers?: Workers };
   now(): number;
   settings(): Settings;
@@ -61,13 +63,17 @@ export function apiRooms(house: House): NonNullable<WebRooms['api']> {
   };
 }
 
-/** Of rules, and of what retention needs beside them. */
-function ruleRooms({ stores: { metadata }, retention, now, state }: House) {
+/** Of rules, and of what retention and replication need beside them. */
+function ruleRooms({ stores: { metadata }, retention, replication, now, state }: House) {
   const { clusters, keeper, desk } = retention;
-  // Other kinds of rules are kept beside this one.
-  const rules = { metadata, keepers: [keeper], now };
+  const rules = { metadata, keepers: [keeper, replication.keeper], now };
   const reported = () => void state.workers?.runNow('retention');
-  return { rules, inventories: { metadata, clusters, reported }, retention: { desk, now } };
+  return {
+    rules,
+    inventories: { metadata, clusters, reported },
+    retention: { desk, now },
+    replication: { ...replication, metadata },
+  };
 }
 
 /** Of metrics and health. */

@@ -25,6 +25,7 @@ import { Listener, timeouts } from './listener.ts';
 import { createRegistryMetrics } from './metrics.ts';
 import { openRetentionRecords } from './records.ts';
 import { Reloader } from './reload.ts';
+import { startReplication } from './replication/start.ts';
 import { startRetention } from './retention/start.ts';
 import { apiRooms, type House, managementRooms } from './rooms.ts';
 import { keepSafe } from './safekeeping.ts';
@@ -103,6 +104,16 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     wake: () => void state.workers?.runNow('retention'),
     now,
   });
+  const replication = startReplication({
+    ...stores,
+    register,
+    log,
+    worker,
+    alone: first.document.metadata.postgres === undefined,
+    proxyEnv: process.env,
+    key: () => settings().tokens.key.privateKey,
+    now,
+  });
   const house: House = {
     log,
     stores,
@@ -112,6 +123,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     pulls,
     turns: new Turns(),
     retention,
+    replication,
     now,
     settings,
     fault,
@@ -132,6 +144,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
       const api = await listeners.api.listen();
       const management = await listeners.management?.listen();
       house.state.workers = startWork(house, register, worker);
+      replication.start();
       reloader.watch(watchSeconds);
       // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
       globalThis.gc?.();
@@ -178,7 +191,7 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
 }
 
 function roomsOf(
-  { stores, auth, pulls, log, metrics, turns, now, settings }: House,
+  { stores, auth, pulls, log, metrics, turns, now, settings, replication }: House,
   { limits }: RegistryBootstrap,
 ): Rooms {
   return {
@@ -192,6 +205,7 @@ function roomsOf(
     settings: () => settings().document,
     configuration: settings,
     observe: metrics.observe,
+    flows: replication.flows,
   };
 }
 
@@ -223,7 +237,7 @@ const mostCounted = 10_000;
 
 /** The management listener goes last: probes are answered to the end. */
 function shutdownSteps(house: House, { api, management }: Listeners, reloader: Reloader): ShutdownStep[] {
-  const { log, pulls, stores, state, settings, retention } = house;
+  const { log, pulls, stores, state, settings, retention, replication } = house;
   const drain = async () => {
     state.draining = true;
     reloader.stop();
@@ -235,6 +249,7 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
   };
   return [
     { name: 'finishing requests in flight', run: drain },
+    { name: 'ending replication', run: () => replication.stop() },
     { name: 'ending background work', run: () => state.workers?.stop() },
     { name: 'closing the plans of retention', run: () => retention.close() },
     { name: 'writing pull times', run: () => pulls.close() },

@@ -3,6 +3,7 @@ import { Refusal } from '../../domain/errors.ts';
 import type { JobState } from '../metadata/job-queue.ts';
 import { type AdministratorRooms, administratorsOnly } from './administrators.ts';
 import { type InventoryRooms, inventoryRouter } from './inventory-router.ts';
+import { type ReplicationRooms, replicationRouter } from './replication-router.ts';
 import { type RetentionRooms, retentionRouter } from './retention-router.ts';
 import { type RulesRooms, rulesRouter } from './rules-router.ts';
 
@@ -33,6 +34,7 @@ export interface AdminRooms extends AdministratorRooms {
   status(): Promise<RegistryStatus>;
   readonly jobs: AdminJobs;
   readonly rules: RulesRooms;
+  readonly replication: ReplicationRooms;
   readonly inventories: InventoryRooms;
   readonly retention: RetentionRooms;
 }
@@ -43,6 +45,7 @@ export function adminRouter(rooms: AdminRooms): Router {
   router.use(inventoryRouter({ ...rooms, ...rooms.inventories }));
   router.use('/admin', administratorsOnly(rooms));
   router.use(rulesRouter(rooms.rules));
+  router.use(replicationRouter(rooms.replication));
   router.use(retentionRouter(rooms.retention));
   router.get('/admin/v1/status', async (_request, response) => {
     response.set('cache-control', 'no-store').json(await rooms.status());

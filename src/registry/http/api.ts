@@ -4,6 +4,7 @@ import { Refusal } from '../../domain/errors.ts';
 import type { Caller, Gate, Identity } from '../auth/contract.ts';
 import { type MetadataStore, StoreError } from '../metadata/store.ts';
 import type { RequestSample } from '../metrics.ts';
+import type { Flows } from '../replication/side.ts';
 import type { BlobStore } from '../storage/store.ts';
 import type { Admission } from './admission.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
@@ -46,6 +47,8 @@ export interface Rooms {
   now(): number;
   callerOf(request: Pick<IncomingMessage, 'socket' | 'headers'>): Caller;
   observe(sample: RequestSample): void;
+  /** With which registries a repository is kept in step by rules of this one; absent where there can be none. */
+  readonly flows?: (repository: string) => Promise<Flows>;
 }
 
 type Handler<R> = (rooms: Rooms, exchange: Exchange, route: R) => Promise<void>;

@@ -2,6 +2,7 @@ import { Refusal } from '../../domain/errors.ts';
 import type { Rooms } from './api.ts';
 import type { Exchange } from './exchange.ts';
 import { replyJson } from './exchange.ts';
+import { wantsPeerTags } from './peer-request.ts';
 import { type PageQuery, pageQuery } from './query.ts';
 
 /** Entries in a page where the client names no number, and the most it may ask for. */
@@ -9,8 +10,14 @@ const defaultPage = 1000;
 const largestPage = 10_000;
 
 /** `GET /v2/<name>/tags/list` (distribution-spec v1.1 §"Listing Tags"): ASCII order, `Link` where there is more. */
-export async function listTags({ metadata, gate }: Rooms, exchange: Exchange, repository: string): Promise<void> {
+export async function listTags(rooms: Rooms, exchange: Exchange, repository: string): Promise<void> {
+  const { metadata, gate } = rooms;
   gate.authorize(exchange.identity, 'Pull', repository, exchange.caller);
+  if (wantsPeerTags(exchange) && gate.allows(exchange.identity, 'Replicate', repository)) {
+    // Loaded with the first that asks: most registries have no peer.
+    const { listPeerTags } = await import('./peer-tags.ts');
+    return await listPeerTags(rooms, exchange, repository);
+  }
   const query = pageQuery(exchange.query);
   const { entries, more } = await readPage(query, (page) => metadata.tags(repository, page));
   if (entries.length === 0 && !(await metadata.repositoryExists(repository))) {

@@ -1,17 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Refusal } from '../../domain/errors.ts';
-import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
-import { InvalidManifest, type Manifest, mayBeMissing, readManifest } from '../../domain/oci/manifest.ts';
+import { algorithmOf, type Digest, digestOf, isDigest } from '../../domain/oci/digest.ts';
+import { InvalidManifest, type Manifest, readManifest } from '../../domain/oci/manifest.ts';
 import { giveBack } from '../../platform/give-back.ts';
-import type {
-  ManifestRow,
-  ManifestWithBytes,
-  NewEdge,
-  NewManifest,
-  PutManifestResult,
-  Reference,
-} from '../metadata/store.ts';
-import type { Content, Rooms } from './api.ts';
+import { factsOf } from '../manifest-facts.ts';
+import type { Replicated, ReplicatedDeletion } from '../metadata/replicating.ts';
+import type { ManifestRow, ManifestWithBytes, NewManifest, PutManifestResult, Reference } from '../metadata/store.ts';
+import { digestHeader, readVersion } from '../version-headers.ts';
+import type { Rooms } from './api.ts';
 import { type Exchange, reply } from './exchange.ts';
 import { heavy } from './intake.ts';
 import { tagQueries } from './query.ts';
@@ -69,10 +65,11 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
   const { identity, caller, query, request } = exchange;
   rooms.gate.authorize(identity, 'CreateTag', target.repository, caller);
   const tags = 'tag' in target.reference ? [target.reference.tag] : tagQueries(query);
+  const replicated = tags.length > 0 ? versionOf(rooms, exchange, target.repository) : undefined;
   const { manifestBytes } = rooms.settings().limits;
   await rooms.intake.with({ request, from: caller.address, limit: manifestBytes }, async (bytes) => {
     const digest = verifiedDigest(bytes, target.reference);
-    const facts = factsOf(bytes, contentType(exchange), rooms.settings().content);
+    const facts = factsOf(understand(bytes, contentType(exchange)), bytes.length, rooms.settings().content);
     rooms.intake.settle(bytes.length);
     const result = await rooms.metadata.putManifest({
       ...facts,
@@ -82,8 +79,10 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
       bytes,
       ownsBytes: true,
       tags,
-      by: { name: identity.name, now: rooms.now() },
+      by: { name: identity.name, now: rooms.now(), ...(replicated && { origin: replicated.origin }) },
+      ...(replicated && { replicated }),
     });
+    if (replicated && result.outcome === 'conflict') throw superseded(result.tag, result.current);
     throwUnlessStored(result);
     reply(exchange, 201, {
       location: `/v2/${target.repository}/manifests/${digest}`,
@@ -100,12 +99,49 @@ export async function deleteManifest(rooms: Rooms, exchange: Exchange, target: T
   const by = { name: identity.name, now: rooms.now() };
   const { repository, reference } = target;
   rooms.gate.authorize(identity, 'tag' in reference ? 'DeleteTag' : 'DeleteManifest', repository, caller);
+  const replicated = 'tag' in reference ? versionOf(rooms, exchange, repository) : undefined;
+  if ('tag' in reference && replicated)
+    return deleteAsPeer(rooms, exchange, { repository, tag: reference.tag, replicated, by });
   const done =
     'tag' in reference
       ? await rooms.metadata.deleteTag(repository, reference.tag, by)
       : await rooms.metadata.deleteManifest(repository, reference.digest, by);
   if (!done) throw unknownManifest(target);
   reply(exchange, 202, {});
+}
+
+/** Deletes a tag that another registry deleted, where that is newer than what the tag is here. */
+async function deleteAsPeer(
+  { metadata }: Rooms,
+  exchange: Exchange,
+  { repository, tag, replicated, by }: Omit<ReplicatedDeletion, 'digest'>,
+): Promise<void> {
+  const digest = exchange.request.headers[digestHeader];
+  const result = await metadata.deleteReplicatedTag({
+    repository,
+    tag,
+    replicated,
+    by: { ...by, origin: replicated.origin },
+    ...(typeof digest === 'string' && isDigest(digest) && { digest }),
+  });
+  if (result === 'conflict') throw superseded(tag);
+  if (result === 'unknown') throw unknownManifest({ repository, reference: { tag } });
+  reply(exchange, 202, {});
+}
+
+/** The state of a tag on another registry, which only those may bring who may replicate. */
+function versionOf(rooms: Rooms, { request, identity, caller }: Exchange, repository: string): Replicated | undefined {
+  const replicated = readVersion(request.headers);
+  if (replicated !== undefined) rooms.gate.authorize(identity, 'Replicate', repository, caller);
+  return replicated;
+}
+
+function superseded(tag: string, current?: Digest): Refusal {
+  const message = `the tag ${tag} has a newer state here than the one that was sent, so nothing was changed`;
+  return new Refusal('DENIED', message, {
+    status: 409,
+    detail: { reason: 'superseded', tag, ...(current && { current }) },
+  });
 }
 
 /** Of an answer with the manifest, or with what is known of it. */
@@ -149,44 +185,6 @@ function verifiedDigest(bytes: Uint8Array, reference: Reference): Digest {
     throw new Refusal('DIGEST_INVALID', `the body's digest is ${digest}, not the one in the path`);
   }
   return digest;
-}
-
-/** Characters of annotations that a list of referrers repeats; larger ones are only in the manifest. */
-const longestListed = 64 * 1024;
-
-function isListable(annotations: Readonly<Record<string, string>>): boolean {
-  let length = 0;
-  for (const [key, value] of Object.entries(annotations)) length += key.length + value.length;
-  return length <= longestListed;
-}
-
-type Facts = Pick<NewManifest, 'mediaType' | 'edges' | 'subject' | 'artifactType' | 'annotations'>;
-
-/** What the metadata keeps of a manifest beside its bytes; the rest of what was parsed is not held on to. */
-function factsOf(bytes: Uint8Array, type: string | undefined, content: Content): Facts {
-  const manifest = understand(bytes, type);
-  const { mediaType, subject, artifactType, annotations } = manifest;
-  return {
-    mediaType,
-    edges: edgesOf(manifest, content),
-    ...(subject && { subject: subject.digest }),
-    ...(artifactType && { artifactType }),
-    // Asked for in lists of referrers alone; everybody else reads the bytes.
-    ...(subject && annotations && isListable(annotations) && { annotations }),
-  };
-}
-
-function edgesOf(manifest: Manifest, { missingReferences }: Content): NewEdge[] {
-  const blobs = missingReferences !== 'Allow';
-  const children = missingReferences === 'Refuse';
-  const edges: NewEdge[] = [];
-  if (manifest.config) edges.push({ kind: 'config', digest: manifest.config.digest, required: blobs });
-  for (const layer of manifest.layers) {
-    edges.push({ kind: 'layer', digest: layer.digest, required: blobs && !mayBeMissing(layer) });
-  }
-  for (const child of manifest.children) edges.push({ kind: 'child', digest: child.digest, required: children });
-  if (manifest.subject) edges.push({ kind: 'subject', digest: manifest.subject.digest, required: false });
-  return edges;
 }
 
 /** `If-Match` and `If-None-Match: *` make a tag push conditional; who may not overwrite may still create. */

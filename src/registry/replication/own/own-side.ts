@@ -1,0 +1,110 @@
+import type { Digest } from '../../../domain/oci/digest.ts';
+import type { TagRecord } from '../../metadata/replicating.ts';
+import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
+import { ownFault } from './faults.ts';
+import { OwnImage } from './own-image.ts';
+import { type OwnReferrers, referrersOf } from './referrers.ts';
+import type { OwnStores } from './write-blob.ts';
+
+export interface OwnSideOptions {
+  readonly stores: OwnStores;
+  readonly by: string;
+  readonly sparse: boolean;
+  readonly referrers: OwnReferrers;
+  /** Identity of the registry at the other end, where it has one. */
+  origin(): string | undefined;
+}
+
+const page = 1000;
+
+/** This very registry as one end of a rule: its own stores, with no network in between. */
+export class OwnSide implements Side {
+  readonly own = true;
+  readonly name = 'this registry';
+  readonly #options: OwnSideOptions;
+  #identity: string | undefined;
+
+  constructor(options: OwnSideOptions) {
+    this.#options = options;
+  }
+
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
+  async *repositories(signal: AbortSignal): AsyncGenerator<string> {
+    for (let last: string | undefined; ; ) {
+      const names = await this.#read(signal, () =>
+        this.#metadata.repositories({ limit: page, ...(last !== undefined && { last }) }),
+      );
+      yield* names;
+      last = names.at(-1);
+      if (names.length < page) return;
+    }
+  }
+
+  async list(repository: string, signal: AbortSignal): Promise<Listing> {
+    const tags = new Map<string, ListedTag>();
+    for (let last: string | undefined; ; ) {
+      const records = await this.#read(signal, () =>
+        this.#metadata.tagRecords(repository, { limit: page, ...(last !== undefined && { last }) }),
+      );
+      for (const record of records) tags.set(record.tag, await this.#listed(repository, record, signal));
+      last = records.at(-1)?.tag;
+      if (records.length < page) return { tags, identity: await this.#who(signal), whole: true };
+    }
+  }
+
+  async look(repository: string, names: readonly string[], signal: AbortSignal): Promise<Listing> {
+    const tags = new Map<string, ListedTag>();
+    for (const tag of names) {
+      const record = await this.#read(signal, () => this.#metadata.tagRecord(repository, tag));
+      if (record !== undefined) tags.set(tag, await this.#listed(repository, record, signal));
+    }
+    return { tags, identity: await this.#who(signal), whole: false };
+  }
+
+  image(repository: string): SideImage {
+    const { stores, by, sparse, origin } = this.#options;
+    return new OwnImage({ stores, repository, by, sparse, origin: origin() });
+  }
+
+  async deleteTag({ repository, tag, version, digest }: TagDeletion, signal: AbortSignal): Promise<boolean> {
+    const { stores, by: name, origin } = this.#options;
+    const from = origin();
+    const by = { name, now: stores.now(), ...(from !== undefined && { origin: from }) };
+    return await this.#read(signal, async () => {
+      if (version === undefined) return await this.#metadata.deleteTag(repository, tag, by);
+      const result = await this.#metadata.deleteReplicatedTag({ repository, tag, replicated: version, digest, by });
+      return result === 'deleted';
+    });
+  }
+
+  get #metadata() {
+    return this.#options.stores.metadata;
+  }
+
+  async #who(signal: AbortSignal): Promise<string> {
+    this.#identity ??= await this.#read(signal, () => this.#metadata.identity());
+    return this.#identity;
+  }
+
+  async #listed(repository: string, record: TagRecord, signal: AbortSignal): Promise<ListedTag> {
+    const origin = record.origin ?? (await this.#who(signal));
+    if (record.deleted !== undefined) return { ...record, origin };
+    const referrers = await this.#referrersOf(repository, record.digest, signal);
+    return { ...record, origin, referrers };
+  }
+
+  async #referrersOf(repository: string, digest: Digest, signal: AbortSignal): Promise<string> {
+    return await this.#read(signal, () => referrersOf(this.#metadata, this.#options.referrers, { repository, digest }));
+  }
+
+  async #read<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw ownFault(error, signal);
+    }
+  }
+}

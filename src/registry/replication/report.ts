@@ -1,0 +1,89 @@
+import type {
+  ReplicationRuleStatusLastPlan,
+  ReplicationRuleStatusTarget,
+} from '../../api/v1alpha1/replication-rule.gen.ts';
+import type { Problem } from '../rules/keeper.ts';
+import type { LoadedRule } from './document.ts';
+import { failureOf } from './failure.ts';
+import type { Lane } from './lane.ts';
+import type { Failure } from './pending.ts';
+import type { Side } from './side.ts';
+import { type Peers, type ReplicationState, rfc3339 } from './state.ts';
+
+/** What is known of a rule as a whole. */
+export interface Outlook {
+  lastPlan: ReplicationRuleStatusLastPlan | undefined;
+  /** Milliseconds since the epoch. */
+  nextSchedule: number;
+  /** Tags that were to be deleted, and were not because there were too many. */
+  halted: number;
+  /** Why the last comparison was not complete. */
+  fault: Failure | undefined;
+}
+
+/** Failures that are told of at each target. */
+const mostFailures = 10;
+
+export function reported(loaded: LoadedRule, source: Side, lanes: readonly Lane[], outlook: Outlook): ReplicationState {
+  const { lastPlan, nextSchedule } = outlook;
+  return {
+    generation: loaded.generation,
+    targets: lanes.map(targetOf),
+    ...(lastPlan !== undefined && { lastPlan }),
+    ...(!loaded.rule.suspend && { nextSchedule: rfc3339(nextSchedule) }),
+    problems: problemsOf(loaded, lanes, outlook),
+    peers: peersOf(source, lanes),
+  };
+}
+
+function targetOf(lane: Lane): ReplicationRuleStatusTarget {
+  const { place, pending, lastSuccess, lagSince, conflicts, traffic } = lane;
+  const failing = [...pending.failing()];
+  return {
+    target: place.text,
+    ...(lastSuccess !== undefined && { lastSuccess: rfc3339(lastSuccess) }),
+    ...(lagSince !== undefined && { oldestPendingSince: rfc3339(lagSince) }),
+    pending: pending.size,
+    failed: failing.length,
+    conflicts: conflicts.size,
+    bytesTransferred: traffic.sent,
+    failures: failing.slice(0, mostFailures).flatMap(({ key, failure }) => {
+      if (failure === undefined) return [];
+      const { reason, message, at } = failure;
+      return [{ reference: key, reason, message, time: rfc3339(at) }];
+    }),
+  };
+}
+
+function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, fault }: Outlook): Problem[] {
+  const problems: Problem[] = [];
+  const faults = lanes.flatMap(({ breaker }) => (breaker.fault === undefined ? [] : [failureOf(breaker.fault, 0)]));
+  const worst = [...faults, ...(fault === undefined ? [] : [fault])];
+  const stalled = worst.find(({ course }) => course === 'stalled');
+  if (stalled !== undefined) problems.push({ type: 'Stalled', reason: stalled.reason, message: stalled.message });
+  else if (worst[0] !== undefined)
+    problems.push({ type: 'InSync', reason: worst[0].reason, message: worst[0].message });
+  if (halted > 0) problems.push(haltedOf(halted, rule.deletion?.maxPerRun ?? 0));
+  const conflicts = lanes.flatMap((lane) => [...lane.conflicts.keys()].map((key) => `${key} at ${lane.place.text}`));
+  if (conflicts.length > 0) problems.push(...conflictsOf(conflicts, rule.onConflict === 'Fail'));
+  return problems;
+}
+
+function haltedOf(halted: number, most: number): Problem {
+  const message = `the source lacks ${halted} tags that were copied, and deletion.maxPerRun is ${most}: none is deleted. Are they gone on purpose? Then raise deletion.maxPerRun; else put them back`;
+  return { type: 'DeletionHalted', reason: 'TooManyDeletions', message };
+}
+
+function conflictsOf(conflicts: readonly string[], fails: boolean): Problem[] {
+  const some = conflicts.slice(0, 10).join(', ');
+  const more = conflicts.length > 10 ? ` and ${conflicts.length - 10} more` : '';
+  const message = `somebody else moved or deleted ${some}${more}, and they are left as they are: put them back there, or set onConflict: Override`;
+  const conflicted = { type: 'Conflicted', reason: 'TagsMoved', message };
+  return fails ? [conflicted, { type: 'Ready', reason: 'Conflicted', message }] : [conflicted];
+}
+
+function peersOf(source: Side, lanes: readonly Lane[]): Peers {
+  const targets: Record<string, string | null> = {};
+  for (const { place } of lanes) if (place.side.identity !== undefined) targets[place.text] = place.side.identity;
+  return { targets, ...(source.identity !== undefined && { source: source.identity }) };
+}

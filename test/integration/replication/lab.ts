@@ -1,0 +1,92 @@
+/** Registries that are real processes, and rules between them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, client } from '../registry/client.ts';
+import { type Server, startServer } from '../registry/server.ts';
+
+export interface Site extends Client {
+  readonly server: Server;
+  /** Writes a rule; generations count up by themselves. */
+  rule(name: string, spec: object, connections?: readonly object[]): Promise<void>;
+  state(name: string): Promise<RuleState>;
+  /** What a tag points at; undefined where there is none. */
+  tag(repository: string, tag: string): Promise<string | undefined>;
+  /** All tags with their digests. */
+  tags(repository: string): Promise<Record<string, string>>;
+}
+
+export interface RuleState {
+  readonly generation?: number;
+  readonly targets: readonly {
+    target: string;
+    pending: number;
+    failed: number;
+    conflicts: number;
+    lastSuccess?: string;
+    oldestPendingSince?: string;
+    bytesTransferred: number;
+    failures: readonly { reference: string; reason: string; message: string }[];
+  }[];
+  readonly lastPlan?: { copy: number; delete: number; unchanged: number; time: string };
+  readonly problems: readonly { type: string; reason: string; message: string }[];
+}
+
+const document = { auth: { administrators: ['tester'] } };
+
+/** Starts a registry whose user is an administrator too; one that takes `data` over is the same registry again. */
+export async function startSite(options: { data?: string; listen?: string } = {}): Promise<Site> {
+  const server = await startServer({ document, ...options });
+  return siteOf(server);
+}
+
+let generation = 0;
+
+function siteOf(server: Server): Site {
+  const each = client(server);
+  const json = { 'content-type': 'application/json' };
+  return {
+    ...each,
+    server,
+    async rule(name, spec, connections = []) {
+      generation += 1;
+      const body = Buffer.from(JSON.stringify({ uid: `uid-${name}`, generation, spec, connections }));
+      const answer = await each.request('PUT', `/admin/v1/rules/replication/${name}`, { body, headers: json });
+      if (answer.status !== 200) throw new Error(`rule ${name}: ${answer.status} ${answer.body}`);
+    },
+    async state(name) {
+      const answer = await each.request('GET', `/admin/v1/rules/replication/${name}`);
+      if (answer.status !== 200) throw new Error(`state of ${name}: ${answer.status} ${answer.body}`);
+      return (answer.json() as { state: RuleState }).state;
+    },
+    async tag(repository, tag) {
+      const answer = await each.request('HEAD', `/v2/${repository}/manifests/${tag}`, { headers: { accept: '*/*' } });
+      return answer.status === 200 ? (answer.headers.get('docker-content-digest') ?? undefined) : undefined;
+    },
+    async tags(repository) {
+      const answer = await each.request('GET', `/v2/${repository}/tags/list?n=10000`);
+      if (answer.status === 404) return {};
+      const names = (answer.json() as { tags: string[] }).tags;
+      const found: Record<string, string> = {};
+      for (const name of names) found[name] = (await this.tag(repository, name)) ?? 'gone';
+      return found;
+    },
+  };
+}
+
+/** How a rule reaches another registry. */
+export function connectionTo(site: Pick<Server, 'host' | 'user' | 'password'>, host = site.host): object {
+  return { host, username: site.user, password: site.password, insecure: true };
+}
+
+/** How a rule names the registry that carries it out. */
+export const self = { host: 'here.example', self: true };
+
+/** Asks again and again until it is so. */
+export async function until<T>(what: string, look: () => Promise<T | undefined | false>, millis = 15_000): Promise<T> {
+  const end = Date.now() + millis;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > end) throw new Error(`not within ${millis} ms: ${what}`);
+    await sleep(50);
+  }
+}

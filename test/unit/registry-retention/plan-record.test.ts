@@ -3,14 +3,17 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { isWhole, planImages, planText, PlanWriter } from '../../../src/registry/retention/plan-record.ts';
+import { isWhole, PlanWriter, planImages, planText } from '../../../src/registry/retention/plan-record.ts';
 import { FolderRecords } from '../../../src/registry/storage/filesystem/records.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ne-plan-record-'));
 const records = new FolderRecords(folder);
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const image = (repository: string, number: number) => ({ repository, digest: `sha256:${String(number).padStart(64, '0')}` });
+const image = (repository: string, number: number) => ({
+  repository,
+  digest: `sha256:${String(number).padStart(64, '0')}`,
+});
 
 async function written(name: string, images: readonly ReturnType<typeof image>[]) {
   const writer = new PlanWriter(async () => records, name);

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { MIGRATION_LOCK, SCHEMA_VERSION } from '../../../src/registry/metadata/postgres/migrations.ts';
 import { openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
+import { initialSchema } from '../../../src/registry/metadata/postgres/schema.ts';
 import { digest, manifest } from '../../contract/fixtures.ts';
+import { HELD_BEFORE, requireUpgraded } from '../../contract/upgrade.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
 
 let server: PostgresServer;
@@ -53,6 +55,19 @@ test('five processes that start at once on an empty database all serve, and the 
     database.name,
   );
   assert.equal(functions.length, 1);
+});
+
+test('a database from before there were rules, versions and retention is brought up to date with everything in it', async () => {
+  const database = await server.database();
+  const old = new pg.Client({ connectionString: database.uri });
+  await old.connect();
+  await old.query(`CREATE SCHEMA ne_registry; SET search_path = ne_registry;
+    CREATE TABLE schema_version (version integer PRIMARY KEY, minimum integer NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+    INSERT INTO schema_version VALUES (1, 1); ${initialSchema} ${HELD_BEFORE}`);
+  await old.end();
+  const store = await open(database);
+  await requireUpgraded(store);
+  await store.close();
 });
 
 test('a database that a newer program extended still serves this one; one that it changed is refused, untouched', async () => {

@@ -9,7 +9,7 @@ import { rulesSchema } from './schema-rules.ts';
 const migrations: readonly string[] = [initialSchema, reclaimSchema, rulesSchema, retentionSchema];
 
 /** `PRAGMA application_id`: tells our database from somebody else's file. "NERG". */
-const APPLICATION_ID = 0x4e455247;
+export const APPLICATION_ID = 0x4e455247;
 
 export const SCHEMA_VERSION = migrations.length;
 

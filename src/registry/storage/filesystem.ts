@@ -164,7 +164,9 @@ export class FilesystemStore implements BlobStore {
   async #seal(session: Session, digest: Digest): Promise<StoredBlob | undefined> {
     const algorithm = algorithmOf(digest);
     const syncing = session.synced();
-    const hex = session.hexDigest(algorithm) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
+    syncing.catch(() => undefined);
+    const hex =
+      (await session.hexDigest(algorithm)) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
     await syncing;
     if (digestOf(algorithm, hex) !== digest) {
       session.ended = true;

@@ -1,9 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Algorithm } from '../../../domain/oci/digest.ts';
+import type { FileHash } from './hasher.ts';
 
 /** Bytes after which the disk is set to work while more arrive, so that little is left to wait for when an upload is finished. */
 const EARLY = 8 * 1024 * 1024;
+
+/** An upload that grows past so many bytes is hashed by a thread that follows the file. */
+const LARGE = 2 * 1024 * 1024;
 
 /** An upload that is open in this process: its file and the hash of what was written so far. */
 export class Session {
@@ -19,12 +23,17 @@ export class Session {
   closed = false;
   usedAt: number;
   #hash: { algorithm: Algorithm; hash: Hash; at: number } | undefined;
+  /** In its place once the upload is large. */
+  #following: FileHash | undefined;
+  readonly #follow: ((algorithm: Algorithm) => FileHash) | undefined;
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   /** Why bytes that were written did not reach the disk. */
   #loss: Error | undefined;
 
-  constructor(id: string, file: FileHandle, size: number) {
+  /** @param follow hashes the file elsewhere, from its beginning */
+  constructor(id: string, file: FileHandle, size: number, follow?: (algorithm: Algorithm) => FileHash) {
+    this.#follow = follow;
     this.id = id;
     this.file = file;
     this.size = size;
@@ -47,6 +56,7 @@ export class Session {
   wrote(bytes: number): void {
     this.size += bytes;
     this.#unsynced += bytes;
+    this.#following?.grown(this.size);
     if (this.#unsynced >= EARLY && this.#syncing === undefined) this.#sync();
   }
 
@@ -78,18 +88,26 @@ export class Session {
 
   /** Takes bytes that stand at `position` in the file into the running hash. */
   hash(chunk: Uint8Array, position: number): void {
-    if (this.#hash?.at === position) {
+    if (this.#following !== undefined) return;
+    if (this.#hash?.at !== position) this.forgetHash();
+    else if (this.#follow !== undefined && position >= LARGE) {
+      this.#following = this.#follow(this.#hash.algorithm);
+      this.#hash = undefined;
+    } else {
       this.#hash.hash.update(chunk);
       this.#hash.at += chunk.byteLength;
-    } else this.forgetHash();
+    }
   }
 
   forgetHash(): void {
     this.#hash = undefined;
+    this.#following?.close();
+    this.#following = undefined;
   }
 
   /** The running hash in hex, where it covers the whole file with that algorithm. */
-  hexDigest(algorithm: Algorithm): string | undefined {
+  async hexDigest(algorithm: Algorithm): Promise<string | undefined> {
+    if (this.#following?.algorithm === algorithm) return this.#following.digest(this.size);
     if (this.#hash === undefined || this.#hash.algorithm !== algorithm || this.#hash.at !== this.size) return undefined;
     return this.#hash.hash.copy().digest('hex');
   }

@@ -1,6 +1,7 @@
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { quiet } from '../patience.ts';
 import { busyUpload, unknownUpload } from './faults.ts';
+import { Hasher } from './hasher.ts';
 import { isMissing, type Layout } from './layout.ts';
 import { Session } from './session.ts';
 
@@ -14,6 +15,7 @@ export class Sessions {
   #layout: Layout;
   #open = new Map<string, Promise<Session>>();
   #sweeper: NodeJS.Timeout;
+  #hasher = new Hasher();
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -25,7 +27,11 @@ export class Sessions {
   async create(id: string): Promise<void> {
     await this.#makeRoom();
     const file = await open(this.#layout.upload(id), 'wx+', 0o640);
-    this.#open.set(id, Promise.resolve(new Session(id, file, 0)));
+    this.#open.set(id, Promise.resolve(this.#sessionOf(id, file, 0)));
+  }
+
+  #sessionOf(id: string, file: FileHandle, size: number): Session {
+    return new Session(id, file, size, (algorithm) => this.#hasher.follow(this.#layout.upload(id), algorithm));
   }
 
   /** Runs `work` on an upload that nobody else is working on. Throws Refusal BLOB_UPLOAD_UNKNOWN, or 409 where it is busy. */
@@ -67,6 +73,7 @@ export class Sessions {
     }
     session.ended ||= ended;
     session.closed = true;
+    session.forgetHash();
     await session.file.close();
     if (session.lost) await rm(this.#layout.upload(id), { force: true });
   }
@@ -74,6 +81,7 @@ export class Sessions {
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     for (const id of [...this.#open.keys()]) await this.forget(id, true);
+    await this.#hasher.close();
   }
 
   async #session(id: string): Promise<Session> {
@@ -90,7 +98,7 @@ export class Sessions {
   async #reopen(id: string): Promise<Session> {
     try {
       const file = await open(this.#layout.upload(id), 'r+');
-      return new Session(id, file, (await file.stat()).size);
+      return this.#sessionOf(id, file, (await file.stat()).size);
     } catch (error) {
       throw isMissing(error) ? unknownUpload(id) : error;
     }

@@ -110,23 +110,24 @@ export class RetentionDesk {
     by: Actor,
   ): Promise<{ restored: RestoredImage[]; unknown: string[] }> {
     const { metadata, log } = this.#parts;
-    const digests = new Set<Digest>();
-    const unknown: string[] = [];
-    for (const reference of references) {
-      const digest = await this.#trashed(repository, reference);
-      if (digest === undefined) unknown.push(reference);
-      else digests.add(digest);
-    }
-    const restored = digests.size === 0 ? [] : await metadata.restore({ repository, digests: [...digests], by });
+    const found = await this.#trashed(repository, references);
+    const digests = [...new Set(found.values())];
+    const restored = digests.length === 0 ? [] : await metadata.restore({ repository, digests, by });
     for (const image of restored) log.info({ repository, by: by.name, ...image }, 'image restored');
-    return { restored, unknown };
+    return { restored, unknown: references.filter((reference) => !found.has(reference)) };
   }
 
-  /** Of a tag: what it pointed at last. */
-  async #trashed(repository: string, reference: string): Promise<Digest | undefined> {
-    const names = isDigest(reference) ? { digests: [reference] } : { tags: [{ repository, tag: reference }] };
-    const rows = (await this.#parts.metadata.inTrash(names)).filter((row) => row.repository === repository);
-    return rows.at(-1)?.digest;
+  /** What each reference that the trash knows stands for: a tag for what it pointed at last. */
+  async #trashed(repository: string, references: readonly string[]): Promise<Map<string, Digest>> {
+    const wanted = new Set(references);
+    const digests = references.filter(isDigest);
+    const tags = references.filter((reference) => !isDigest(reference)).map((tag) => ({ repository, tag }));
+    const found = new Map<string, Digest>();
+    for (const row of await this.#parts.metadata.inTrash({ digests, tags })) {
+      if (row.repository !== repository) continue;
+      for (const name of [row.digest, ...row.tags]) if (wanted.has(name)) found.set(name, row.digest);
+    }
+    return found;
   }
 
   #ask<T>(work: (evaluator: Evaluator) => Promise<T>): Promise<T> {

@@ -26,9 +26,15 @@ interface Memory {
  * is loaded where there is a policy, and not before.
  */
 export function retentionWork(parts: RetentionParts): Work {
+  let started = false;
   return {
     kind: 'retention',
-    next: (now) => now + APART,
+    next(now) {
+      // Whoever was here before may have died between taking a policy and looking at it.
+      const wait = started ? APART : 0;
+      started = true;
+      return now + wait;
+    },
     run: (pass) => passOf(parts, pass),
   };
 }

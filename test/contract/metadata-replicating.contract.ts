@@ -211,6 +211,31 @@ export function metadataReplicationContract(name: string, open: OpenMetadata): v
       assert.equal((await put(repository, 2, { version: 3, origin: 'm' })).outcome, 'stored');
     });
 
+    it('lets a tag stand as it stood when retention expires it', async () => {
+      const repository = fresh();
+      const expire = async (n: number) => {
+        const { revision } = await store.inventories();
+        const images = [{ digest: digest(n), tags: ['t'] }];
+        const batch = { repository, images, by: by(9), policy: 'p', until: 99, inUseRevision: revision };
+        assert.deepEqual(await store.expire(batch), { outcome: 'done', expired: [digest(n)], changed: [] });
+      };
+      await put(repository, 1, { version: 5, origin: 'm' });
+      const start = await store.lastSequence();
+      await expire(1);
+      assert.deepEqual(await stand(repository), ['expired', 5, 'm']);
+      const told = (await since(start)).find(({ kind }) => kind === 'tag-deleted');
+      assert.deepEqual([told?.version, told?.tagOrigin, told?.tombstone, told?.origin], [5, 'm', 'expired', undefined]);
+      assert.equal((await put(repository, 1, { version: 5, origin: 'm' })).outcome, 'conflict', 'not copied again');
+      assert.equal((await put(repository, 2, { version: 6, origin: 'm' })).outcome, 'stored', 'the next one is');
+      await expire(2);
+      await store.restore({ repository, digests: [digest(2)], by: by(10) });
+      assert.deepEqual(await stand(repository), [2, 7, 'own'], 'what somebody takes back is a change of his');
+      await expire(2);
+      assert.equal(await bury(repository, { version: 7, origin: LOW }), 'unchanged');
+      assert.equal(await bury(repository, { version: 8, origin: 'm' }), 'noted');
+      assert.deepEqual(await stand(repository), ['deleted', 8, 'm']);
+    });
+
     it('settles on an image, and on the same one, where a version was given out twice', async () => {
       for (const [first, second] of [
         [1, 2],

@@ -6,6 +6,7 @@ export const tagFunctions = `
 -- What is written of an origin: nothing where it is this registry's own.
 CREATE FUNCTION fn.origin_column(p_origin text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
+  IF p_origin IS NULL THEN RETURN NULL; END IF;
   RETURN nullif(p_origin, (SELECT value FROM identity WHERE one = 1));
 END $$;
 

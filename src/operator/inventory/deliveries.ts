@@ -24,6 +24,8 @@ export interface DeliveriesOptions {
   readonly now: () => Date;
   readonly log: Log;
   readonly metrics: InventoryMetrics;
+  /** The longest pause between two attempts, milliseconds; 4 s by default. */
+  readonly longestPauseMs?: number;
 }
 
 /** What is known of one destination. Times are of `performance.now`. */
@@ -40,9 +42,8 @@ const lookEveryMs = 250;
 /** Reports are as large as 16 MiB: not many are on their way at a time. */
 const mostAtOnce = 4;
 const firstPauseMs = 500;
-const longestPauseMs = 20_000;
-/** A registry that is just being made, or restarted, fails for so long without anybody being told. */
-const patience = 5;
+/** A registry that is just being made, or restarted, fails so often without anybody being told. */
+const patience = 15;
 const complainEveryMs = 60_000;
 
 /** Reports until the signal aborts; settles when nothing is on its way any more. The inventory is stopped with it. */
@@ -111,7 +112,7 @@ interface Sending {
 }
 
 async function send(
-  { now, log, metrics }: DeliveriesOptions,
+  { now, log, metrics, longestPauseMs = 4000 }: DeliveriesOptions,
   destination: Destination,
   { course, snapshot, signal }: Sending,
 ): Promise<void> {

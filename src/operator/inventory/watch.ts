@@ -20,8 +20,6 @@ const kinds: readonly (KindRef & { readonly where: Where })[] = [
   { apiVersion: 'batch/v1', kind: 'CronJob', where: 'jobTemplate' },
 ];
 
-/** A watch that fails for longer makes what is known too old to report. */
-const longestBehindMs = 60_000;
 /** After a change more of them are waited for, and longer where gathering takes its time. */
 const gatherAfterMs = 500;
 const shareOfTime = 10;
@@ -42,6 +40,8 @@ export interface InventoryOptions {
   /** Empty: the whole cluster. */
   readonly namespaces: readonly string[];
   readonly log: Log;
+  /** A kind that could not be followed for longer makes what is known too old to report; a minute by default. */
+  readonly longestBehindMs?: number;
 }
 
 /** It starts once and stops once. */
@@ -101,9 +101,12 @@ export class Inventory {
    */
   current(): Snapshot | { readonly unknown: string } {
     if (!this.#synced) return { unknown: 'not all workloads were read yet' };
+    const { longestBehindMs = 60_000 } = this.#options;
     const behind = this.#caches.findIndex((cache) => cache.behindMs() > longestBehindMs);
     if (behind >= 0)
-      return { unknown: `the API server has not let ${kinds[behind]?.kind} objects be followed for a minute` };
+      return {
+        unknown: `the API server has not let ${kinds[behind]?.kind} objects be followed for ${longestBehindMs / 1000} s`,
+      };
     return this.#snapshot ?? { unknown: this.#fault ?? 'nothing was gathered yet' };
   }
 

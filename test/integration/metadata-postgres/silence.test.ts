@@ -67,6 +67,35 @@ test('a connection that went silent is given up, and requests are served again w
   await server.remove();
 });
 
+test('beginning, holding and ending an upload survive a connection that breaks before the answer', async (context) => {
+  const server = await startPostgres({ fsync: false });
+  context.after(() => server.remove());
+  const { secretDirectory, uri } = await server.database();
+  const proxy = await startProxy(server.port);
+  context.after(() => proxy.close());
+  await writeFile(join(secretDirectory, 'uri'), uri.replace(`:${server.port}/`, `:${proxy.port}/`));
+  const store = await openPostgres({ secretDirectory, tls: 'Disable', mode: 'serve', poolSize: 1 });
+  context.after(() => store.close());
+  const id = '00000000-0000-4000-8000-000000000001';
+  const broken = async <T>(work: () => Promise<T>): Promise<T> => {
+    const answer = work();
+    // Sent, and perhaps done already, when the connection goes.
+    setImmediate(proxy.cut);
+    return await answer;
+  };
+  for (let round = 0; round < 10; round++) {
+    await store.repositoryExists('r');
+    await broken(() => store.createUpload({ id, repository: 'r', owner: 'o', startedAt: 1 }));
+    await store.repositoryExists('r');
+    assert.equal(await broken(() => store.holdUpload({ id, holder: 'h', now: 1, until: 2 })), true);
+    await store.repositoryExists('r');
+    await broken(() => store.releaseUpload({ id, holder: 'h' }));
+    assert.equal((await store.upload(id))?.owner, 'o');
+    await broken(() => store.deleteUpload(id));
+    assert.equal(await store.upload(id), undefined);
+  }
+});
+
 test('connections that break without a word are made anew, unnoticed by readers', async (context) => {
   const server = await startPostgres({ fsync: false });
   context.after(() => server.remove());

@@ -32,14 +32,20 @@ export class Database {
   /**
    * A write that is one statement, and so one transaction. Sent again only where certainly nothing was committed; where the
    * connection is lost meanwhile nobody knows, and the caller is told so.
+   * @param options.repeatable done twice it is as if done once, so that it is sent again in that case as well
    */
-  async write<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+  async write<Row extends object>(
+    statement: Statement,
+    values: readonly unknown[],
+    { repeatable = false } = {},
+  ): Promise<Row[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.session((session) => session.query<Row>(statement, values));
       } catch (error) {
         if (!(error instanceof QueryFailure)) throw error;
-        if (!error.failure.again || attempt === MOST_ATTEMPTS) throw error.failure.error;
+        const { again, doubtful = false } = error.failure;
+        if (!(again || (repeatable && doubtful)) || attempt === MOST_ATTEMPTS) throw error.failure.error;
         await wait(pause(attempt));
       }
     }

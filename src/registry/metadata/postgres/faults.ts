@@ -7,6 +7,8 @@ export interface Failure {
   readonly again: boolean;
   /** The connection must not be used any more. */
   readonly lost: boolean;
+  /** Nobody knows whether it was committed: what may be done twice may be sent again. */
+  readonly doubtful?: boolean;
 }
 
 interface Known {
@@ -80,14 +82,14 @@ export function failureOf(error: unknown): Failure {
     return { error: new Error(`PostgreSQL ${code}: ${message}`, { cause: error }), again: false, lost: fatal };
   const { kind, advice, again = false, lost = false } = fault;
   const named = new StoreError(kind, `${advice} (PostgreSQL ${code}: ${message})`, { cause: error });
-  return { error: named, again, lost: lost || fatal };
+  return { error: named, again, lost: lost || fatal, doubtful: code.startsWith('08') || code === '40003' };
 }
 
 /** Everything that has no SQLSTATE comes from the socket, or from the driver about it: nobody knows what the server still did. */
 function brokenConnection(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const text = `the connection to PostgreSQL broke (${message}); whether it was stored is not known. It is made again; try again`;
-  return { error: new StoreError('io', text, { cause: error }), again: false, lost: true };
+  return { error: new StoreError('io', text, { cause: error }), again: false, lost: true, doubtful: true };
 }
 
 /** A connection could not be made at all: nothing was sent. */

@@ -91,10 +91,11 @@ export class Session {
   }
 
   /** After a warning it is committed here, whatever failed next. Sent again it would find itself done, and wait for no standby. */
-  #failureOf(error: unknown): Failure {
-    const failure = failureOf(error);
-    if (!(this.#warned && failure.again)) return failure;
-    return { ...failure, error: new StoreError('io', unreplicated, { cause: failure.error }), again: false };
+  #failureOf(cause: unknown): Failure {
+    const failure = failureOf(cause);
+    if (!(this.#warned && (failure.again || failure.doubtful))) return failure;
+    const error = new StoreError('io', unreplicated, { cause: failure.error });
+    return { error, again: false, lost: failure.lost };
   }
 
   /** Ends it in order. */

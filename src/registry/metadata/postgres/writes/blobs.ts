@@ -6,8 +6,10 @@ import type { Statement } from '../session.ts';
 
 const create: Statement = {
   name: 'create_upload',
-  text: 'INSERT INTO uploads (id, repository, owner, started_at) VALUES ($1, $2, $3, $4)',
+  text: 'INSERT INTO uploads (id, repository, owner, started_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING',
 };
+/** An upload has an id of its own and one holder at a time: each of these statements may come twice. */
+const often = { repeatable: true };
 const drop: Statement = { name: 'delete_upload', text: 'DELETE FROM uploads WHERE id = $1' };
 const hold: Statement = {
   name: 'hold_upload',
@@ -20,22 +22,22 @@ const release: Statement = {
 };
 
 export async function createUpload(database: Database, row: UploadRow): Promise<void> {
-  await database.write(create, [row.id, row.repository, row.owner, row.startedAt]);
+  await database.write(create, [row.id, row.repository, row.owner, row.startedAt], often);
 }
 
 export async function deleteUpload(database: Database, id: string): Promise<void> {
-  await database.write(drop, [id]);
+  await database.write(drop, [id], often);
 }
 
 export async function holdUpload(
   database: Database,
   { id, holder, now, until }: { id: string; holder: string; now: Millis; until: Millis },
 ): Promise<boolean> {
-  return (await database.write(hold, [id, holder, now, until])).length > 0;
+  return (await database.write(hold, [id, holder, now, until], often)).length > 0;
 }
 
 export async function releaseUpload(database: Database, id: string, holder: string): Promise<void> {
-  await database.write(release, [id, holder]);
+  await database.write(release, [id, holder], often);
 }
 
 const add: Statement = { name: 'add_blob', text: named('SELECT fn.add_blob($1, $2, $3, $4, $5, $6, $7) AS value') };

@@ -252,6 +252,29 @@ export function metadataReplicationContract(name: string, open: OpenMetadata): v
       }
     });
 
+    it('ends with the newest of many changes that arrive at once', async () => {
+      const order = fc.shuffledSubarray([1, 2, 3, 4, 5, 6, 7, 8], { minLength: 4 });
+      const property = fc.asyncProperty(order, async (versions) => {
+        const repository = fresh();
+        await put(repository, 1, { version: 1, origin: 'm' }, ['other']);
+        const arrive = (version: number) =>
+          version % 3 === 0
+            ? bury(repository, { version, origin: 'm' }, version)
+            : put(repository, version, { version, origin: 'm' });
+        await Promise.all(versions.map(arrive));
+        const newest = Math.max(...versions);
+        assert.deepEqual(await stand(repository), [newest % 3 === 0 ? 'deleted' : newest, newest, 'm']);
+        const told = (await feed(store)).filter((row) => row.repository === repository && row.tag === 't');
+        const said = told.map(({ version }) => version ?? 0);
+        assert.deepEqual(
+          said,
+          said.toSorted((one, other) => one - other),
+          'the history of a name only goes up',
+        );
+      });
+      await fc.assert(property, { numRuns: 15 });
+    });
+
     it('obeys conditions beside versions', async () => {
       const repository = fresh();
       await put(repository, 1);

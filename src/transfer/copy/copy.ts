@@ -175,7 +175,7 @@ export class Copy {
     const { bandwidth, onEvent } = this.#settings;
     const report = (state: 'started' | 'moving', done: number) =>
       onEvent?.({ kind: 'blob', digest: blob.digest, size: blob.size, state, done });
-    const open = (offset: number) => source.blob(blob, offset, signal);
+    const open = (offset: number) => source.blob(blob, offset, signal, target.takesLent);
     const sameRegistry = source.repository !== undefined && source.repository.host === target.repository?.host;
     const mountFrom = sameRegistry ? source.repository?.name : turn.mountFrom;
     report('started', 0);

@@ -8,7 +8,7 @@ export function asSource(source: ImageSource): ImageSource {
     name: source.name,
     ...(source.repository === undefined ? {} : { repository: source.repository }),
     manifest: (reference, signal) => noted(source.manifest(reference, signal)),
-    blob: (descriptor, offset, signal) => notedChunks(source.blob(descriptor, offset, signal)),
+    blob: (descriptor, offset, signal, lent) => notedChunks(source.blob(descriptor, offset, signal, lent)),
     referrers: (subject, signal) => noted(source.referrers(subject, signal)),
     whileReading: (signal, work) => source.whileReading(signal, work),
     close: () => source.close(),
@@ -21,6 +21,7 @@ export function asTarget(target: ImageTarget): ImageTarget {
   const { referrers } = target;
   return {
     name: target.name,
+    ...(target.takesLent === undefined ? {} : { takesLent: target.takesLent }),
     ...(target.repository === undefined ? {} : { repository: target.repository }),
     hasBlob: (descriptor, signal) => noted(target.hasBlob(descriptor, signal)),
     hasManifest: (digest, signal) => noted(target.hasManifest(digest, signal)),

@@ -31,7 +31,8 @@ export function makeAgent(options: AgentOptions): HttpAgent {
   return trust.address === undefined ? agent : dialling(agent, url, trust.address);
 }
 
-function tlsOptions({ trust, authorities }: AgentOptions): object {
+/** Whom to trust, and who we are. */
+export function tlsOptions({ trust, authorities }: Pick<AgentOptions, 'trust' | 'authorities'>): object {
   const ca = [...(authorities?.() ?? []), ...(trust.ca ?? [])];
   return {
     ...(ca.length === 0 ? {} : { ca }),
@@ -51,12 +52,18 @@ type CreateConnection = HttpAgent['createConnection'];
 
 /** Connects to `address` (`host[:port]`); the certificate and the Host header are those of the URL all the same. */
 function dialling(agent: HttpAgent, url: URL, address: string): HttpAgent {
-  const host = hostnameOf(address);
-  const port = Number(/:(\d+)$/.exec(address.replace(/^\[[^\]]*\]/, ''))?.[1] ?? portOf(url));
+  const { host, port } = dialled(url, address);
   const connect = agent.createConnection.bind(agent) as CreateConnection;
   agent.createConnection = (options, onConnected) =>
     connect({ ...options, host, port, servername: hostnameOf(url.host) } as typeof options, onConnected);
   return agent;
+}
+
+/** Where a URL is connected to: itself, or an address that stands for it. */
+export function dialled(url: URL, address: string | undefined): { host: string; port: number } {
+  if (address === undefined) return { host: hostnameOf(url.host), port: portOf(url) };
+  const port = /:(\d+)$/.exec(address.replace(/^\[[^\]]*\]/, ''))?.[1];
+  return { host: hostnameOf(address), port: port === undefined ? portOf(url) : Number(port) };
 }
 
 function portOf(url: URL): number {

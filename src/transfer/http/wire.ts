@@ -9,12 +9,14 @@ import {
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Advice } from '../advice.ts';
 import { cancelled, TransferError } from '../errors.ts';
 import { hostnameOf, isInward } from './address.ts';
-import { agentKey, makeAgent } from './agents.ts';
+import { type AgentOptions, agentKey, makeAgent } from './agents.ts';
 import { connectionFault } from './connection-fault.ts';
+import type { LargeBody } from './large-answer.ts';
+import { LargeReads } from './large-reads.ts';
+import type { Lines } from './lines.ts';
 
 /** How one host (`name[:port]`) is reached and trusted. */
 export interface HostTrust {
@@ -39,6 +41,8 @@ export interface Connections {
   readonly sockets: number;
   agent(key: string, make: () => Agent): Agent;
   numberOf(object: object): number;
+  /** Connections that large bodies are read from. */
+  readonly lines: Lines;
 }
 
 export interface WireOptions {
@@ -59,17 +63,25 @@ export interface WireRequest {
   readonly method: string;
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Readable | Buffer;
+  /** What is sent; an iterable's bytes are not touched any more once the next are asked for. */
+  readonly body?: AsyncIterable<Buffer> | Buffer;
+  /** A large answer is expected. `lent`: its bytes are good until the next are asked for only. */
+  readonly large?: 'lent' | 'owned';
   readonly signal: AbortSignal;
   /** Refuse to connect to this machine and to link-local addresses: the URL came from another server. */
   readonly outwardOnly?: boolean;
 }
 
-export interface Answer {
+/** An answer, the body of which may be a large one's. */
+export interface AnyAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  readonly body: Readable;
+  readonly body: Readable | LargeBody;
   readonly url: URL;
+}
+
+export interface Answer extends AnyAnswer {
+  readonly body: Readable;
 }
 
 /** What of an answer is kept when it comes before the request's body was sent. */
@@ -82,9 +94,11 @@ const earlyAnswerBytes = 65_536;
  */
 export class Wire {
   readonly #options: WireOptions;
+  readonly #large: LargeReads;
 
   constructor(options: WireOptions) {
     this.#options = options;
+    this.#large = new LargeReads(options, options.hosts.lines);
   }
 
   trust(host: string): HostTrust {
@@ -92,28 +106,47 @@ export class Wire {
   }
 
   /** Sends a request and answers once the head of the response is there. @throws TransferError */
-  async exchange(request: WireRequest): Promise<Answer> {
+  async exchange(request: WireRequest): Promise<AnyAnswer> {
     if (request.signal.aborted) throw cancelled(request.signal);
     if (request.outwardOnly === true && isInward(hostnameOf(request.url.host))) throw inwardRefused(request.url);
+    return (request.large && (await this.#readLarge(request, request.large))) ?? (await this.#converse(request));
+  }
+
+  async #readLarge(request: WireRequest, large: 'lent' | 'owned'): Promise<AnyAnswer | undefined> {
+    const { url, signal, outwardOnly, headers } = request;
+    const { key, trust } = this.#agentOptions(url);
+    try {
+      const answer = await this.#large.get({
+        url,
+        headers: { host: url.host, 'user-agent': this.#options.userAgent, ...headers },
+        trust,
+        key,
+        lent: large === 'lent',
+        signal,
+        ...(outwardOnly === true ? { lookup: outwardLookup(url) } : {}),
+      });
+      return answer && { ...answer, url };
+    } catch (error) {
+      throw connectionFault(error, url, this.#options.advice);
+    }
+  }
+
+  async #converse(request: WireRequest): Promise<Answer> {
     return await new Promise<Answer>((resolve, reject) => {
       const outgoing = this.#start(request);
       const stop = () => outgoing.destroy(cancelled(request.signal));
       request.signal.addEventListener('abort', stop, { once: true });
       outgoing.once('close', () => request.signal.removeEventListener('abort', stop));
-      const failure = bodyFailure(outgoing, request.body);
-      outgoing.on('error', (error) =>
-        reject(failure.error ?? connectionFault(error, request.url, this.#options.advice)),
-      );
+      outgoing.on('error', (error) => reject(connectionFault(error, request.url, this.#options.advice)));
       outgoing.once('response', (incoming) => {
-        const early =
-          request.body instanceof Readable && !outgoing.writableFinished && (incoming.statusCode ?? 0) >= 300;
+        const early = isStream(request.body) && !outgoing.writableEnded && (incoming.statusCode ?? 0) >= 300;
         if (!early) return resolve(answerOf(incoming, incoming, request.url));
         takeEarlyAnswer(incoming).then((bytes) => {
           resolve(answerOf(incoming, Readable.from([bytes]), request.url));
           outgoing.destroy();
         }, reject);
       });
-      sendBody(outgoing, request.body);
+      sendBody(outgoing, request.body).catch((error: Error) => outgoing.destroy(error));
     });
   }
 
@@ -153,18 +186,20 @@ export class Wire {
   }
 
   #agent(url: URL): Agent {
+    const options = this.#agentOptions(url);
+    return this.#options.hosts.agent(options.key, () => makeAgent(options));
+  }
+
+  #agentOptions(url: URL): AgentOptions & { readonly key: string } {
     const { authorities, proxyEnv, hosts } = this.#options;
     const trust = this.#options.trust(url.host);
     const options = { url, trust, authorities, proxyEnv, maxSockets: hosts.sockets };
-    return hosts.agent(
-      agentKey(options, (object) => hosts.numberOf(object)),
-      () => makeAgent(options),
-    );
+    return { ...options, key: agentKey(options, (object) => hosts.numberOf(object)) };
   }
 }
 
 /** Reads a whole body of at most `limit` bytes. @throws TransferError `Invalid` past it, `Interrupted` on a cut */
-export async function readBody(answer: Answer, limit: number): Promise<Buffer> {
+export async function readBody(answer: AnyAnswer, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -180,33 +215,44 @@ export async function readBody(answer: Answer, limit: number): Promise<Buffer> {
 }
 
 /** Lets go of a body that nobody needs, so that its connection can serve again. */
-export function discard(answer: Answer): void {
-  answer.body.on('error', () => {});
-  answer.body.resume();
+export function discard({ body }: AnyAnswer): void {
+  if (body instanceof Readable) body.on('error', () => {}).resume();
+  else body.destroy();
 }
 
 function answerOf(incoming: IncomingMessage, body: Readable, url: URL): Answer {
   return { status: incoming.statusCode ?? 0, headers: incoming.headers, body, url };
 }
 
-function sendBody(outgoing: ClientRequest, body: Readable | Buffer | undefined): void {
-  if (body instanceof Readable) {
-    // A failure of either side ends the other, and is reported by the request's error: see bodyFailure.
-    pipeline(body, outgoing).catch(() => {});
-    return;
-  }
-  outgoing.end(body);
+/** Whether a body can be sent only once. */
+export function isStream(body: WireRequest['body']): body is AsyncIterable<Buffer> {
+  return body !== undefined && !Buffer.isBuffer(body);
 }
 
-/** Notes the body's own failure. pipeline aborts the request for it, which alone would look like a cut connection. */
-function bodyFailure(outgoing: ClientRequest, body: Readable | Buffer | undefined): { error?: Error } {
-  const failure: { error?: Error } = {};
-  if (body instanceof Readable) {
-    body.once('error', (error) => {
-      if (!outgoing.destroyed) failure.error = error;
-    });
+/** Sends chunk by chunk, each when the one before has left us: no more than one is ever held. @throws what the body failed with */
+async function sendBody(outgoing: ClientRequest, body: WireRequest['body']): Promise<void> {
+  if (!isStream(body)) {
+    outgoing.end(body);
+    return;
   }
-  return failure;
+  for await (const chunk of body) {
+    await written(outgoing, chunk);
+    // Cut, or answered before it was asked; that is reported by the request's own events.
+    if (outgoing.destroyed) return;
+  }
+  outgoing.end();
+}
+
+async function written(outgoing: ClientRequest, chunk: Buffer): Promise<void> {
+  if (outgoing.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      outgoing.off('close', done);
+      resolve();
+    };
+    outgoing.once('close', done);
+    outgoing.write(chunk, done);
+  });
 }
 
 async function takeEarlyAnswer(incoming: IncomingMessage): Promise<Buffer> {

@@ -12,8 +12,11 @@ export interface ImageSource {
   readonly repository?: { readonly host: string; readonly name: string };
   /** Reads a manifest by tag or digest, verified. @throws TransferError `NotFound` */
   manifest(reference: string, signal: AbortSignal): Promise<ManifestBytes>;
-  /** The bytes of a blob from `offset` on; not verified. */
-  blob(descriptor: Descriptor, offset: number, signal: AbortSignal): AsyncIterable<Buffer>;
+  /**
+   * The bytes of a blob from `offset` on; not verified. Who reads `lent` ones is done with each when asking for the next:
+   * the source may use its memory again.
+   */
+  blob(descriptor: Descriptor, offset: number, signal: AbortSignal, lent?: boolean): AsyncIterable<Buffer>;
   referrers(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]>;
   /** Runs a blob's transfer within this side's limit on reads at once. */
   whileReading<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
@@ -32,6 +35,8 @@ export interface BlobOptions {
 /** A place that images are written to. Nothing is visible under its name there until `tag`, and for files `finish`. */
 export interface ImageTarget {
   readonly name: string;
+  /** Whether `writeBlob` is done with each chunk when it asks for the next. */
+  readonly takesLent?: boolean;
   readonly repository?: { readonly host: string; readonly name: string };
   hasBlob(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   hasManifest(digest: Digest, signal: AbortSignal): Promise<boolean>;

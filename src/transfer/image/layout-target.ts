@@ -25,6 +25,7 @@ export interface LayoutTargetOptions {
 /** An OCI layout that is being written into a folder or an archive. Its index, which makes it visible, comes last. */
 export class LayoutTarget implements ImageTarget {
   readonly name: string;
+  readonly takesLent = true;
   readonly #sink: FileSink;
   readonly #options: LayoutTargetOptions;
   readonly #added = new Map<Digest, IndexEntry>();

@@ -10,6 +10,7 @@ import type { BlobOptions, ImageSource, ImageTarget } from './image.ts';
 /** One repository of a registry, to read from and to write to. Whoever made the client closes it. */
 export class RegistryImage implements ImageSource, ImageTarget {
   readonly name: string;
+  readonly takesLent = true;
   readonly repository: { readonly host: string; readonly name: string };
   readonly #client: RegistryClient;
   readonly #path: string;
@@ -25,8 +26,8 @@ export class RegistryImage implements ImageSource, ImageTarget {
     return await getManifest(this.#client, this.#path, reference, signal);
   }
 
-  blob({ digest, size }: Descriptor, offset: number, signal: AbortSignal): AsyncIterable<Buffer> {
-    return readBlob(this.#client, { repository: this.#path, digest, size }, offset, signal);
+  blob({ digest, size }: Descriptor, offset: number, signal: AbortSignal, lent = false): AsyncIterable<Buffer> {
+    return readBlob(this.#client, { repository: this.#path, digest, size, lent }, offset, signal);
   }
 
   async referrers(subject: Digest, signal: AbortSignal): Promise<readonly Descriptor[]> {

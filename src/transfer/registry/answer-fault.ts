@@ -1,7 +1,7 @@
 import { type Advice, commandLineAdvice } from '../advice.ts';
 import { TransferError, type TransferFault } from '../errors.ts';
 import { retryAfterMs } from '../http/retry.ts';
-import { type Answer, readBody } from '../http/wire.ts';
+import { type AnyAnswer, readBody } from '../http/wire.ts';
 
 interface ServerError {
   readonly code: string;
@@ -19,7 +19,7 @@ const hints: Partial<Record<TransferFault, string>> = {
 
 /** Reads a refusal and says it as a TransferError. `what` is the action in words: `read the manifest team/app:1.0`. */
 export async function answerFault(
-  answer: Answer,
+  answer: AnyAnswer,
   what: string,
   advise: Advice = commandLineAdvice,
 ): Promise<TransferError> {
@@ -64,7 +64,7 @@ const faults: Readonly<Record<number, TransferFault>> = {
   429: 'RateLimited',
 };
 
-async function serverErrors(answer: Answer): Promise<ServerError[]> {
+async function serverErrors(answer: AnyAnswer): Promise<ServerError[]> {
   try {
     const body: unknown = JSON.parse((await readBody(answer, 65_536)).toString('utf8'));
     const list = (body as { errors?: unknown }).errors;

@@ -2,7 +2,7 @@ import type { Digest } from '../../domain/oci/digest.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 import { connectionFault } from '../http/connection-fault.ts';
 import { Retries } from '../http/retry.ts';
-import { type Answer, discard } from '../http/wire.ts';
+import { type AnyAnswer, discard } from '../http/wire.ts';
 import type { RegistryClient } from './client.ts';
 import { pullScope } from './scope.ts';
 
@@ -11,7 +11,12 @@ export interface BlobToRead {
   readonly digest: Digest;
   /** Bytes, from the manifest. */
   readonly size: number;
+  /** The chunks are used again for other bytes once the next is asked for. */
+  readonly lent?: boolean;
 }
+
+/** What is worth a connection of its own. */
+const largeBytes = 131_072;
 
 /** The bytes of a blob from `offset` on. After a cut it goes on where it stopped (`Range`); bytes are not verified here. */
 export async function* readBlob(
@@ -23,7 +28,7 @@ export async function* readBlob(
   const retries = new Retries(client.retry, signal);
   let at = offset;
   while (at < blob.size) {
-    let answer: Answer | undefined;
+    let answer: AnyAnswer | undefined;
     try {
       answer = await open(client, blob, at, signal);
       for await (const chunk of fromOffset(answer, at)) {
@@ -44,8 +49,8 @@ export async function* readBlob(
   }
 }
 
-async function open(client: RegistryClient, blob: BlobToRead, at: number, signal: AbortSignal): Promise<Answer> {
-  return await client.request({
+async function open(client: RegistryClient, blob: BlobToRead, at: number, signal: AbortSignal): Promise<AnyAnswer> {
+  const request = {
     method: 'GET',
     path: `/v2/${blob.repository}/blobs/${blob.digest}`,
     scopes: [pullScope(blob.repository)],
@@ -54,7 +59,9 @@ async function open(client: RegistryClient, blob: BlobToRead, at: number, signal
     headers: { accept: '*/*', ...(at === 0 ? {} : { range: `bytes=${at}-` }) },
     once: true,
     signal,
-  });
+  } as const;
+  if (blob.size - at < largeBytes) return await client.request(request);
+  return await client.requestLarge(request, blob.lent === true ? 'lent' : 'owned');
 }
 
 /** There is nothing at the place where we stopped: the blob is shorter than it should be, and will stay so. */
@@ -65,7 +72,7 @@ function tooShort(error: unknown, { digest, size }: BlobToRead): unknown {
 }
 
 /** The part of a body from `at` on, whether the server honoured the range or sent everything. */
-async function* fromOffset(answer: Answer, at: number): AsyncGenerator<Buffer> {
+async function* fromOffset(answer: AnyAnswer, at: number): AsyncGenerator<Buffer> {
   const start = answer.status === 206 ? rangeStart(answer.headers['content-range']) : 0;
   if (start === undefined || start > at) {
     discard(answer);

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { Digest } from '../../domain/oci/digest.ts';
 import { DigestCheck } from '../digest-check.ts';
 import { isTransferError, TransferError, type TransferFault } from '../errors.ts';
@@ -177,7 +176,7 @@ class Upload {
     this.#retries.progressed();
   }
 
-  async #close(body: Readable | undefined, length: number): Promise<void> {
+  async #close(body: AsyncIterable<Buffer> | undefined, length: number): Promise<void> {
     const url = new URL((this.#session as Session).url);
     url.searchParams.set('digest', this.#blob.digest);
     const answer = await this.#client.request({
@@ -203,10 +202,10 @@ class Upload {
     }
   }
 
-  #bytes(offset: number, end: number): Readable {
+  #bytes(offset: number, end: number): AsyncGenerator<Buffer> {
     const { onBytes } = this.#blob;
     const chunks = this.#check.passing(this.#blob.open(offset), offset);
-    return Readable.from(upTo(chunks, offset, end, onBytes), { objectMode: false, highWaterMark: 262_144 });
+    return upTo(chunks, offset, end, onBytes);
   }
 
   /** 416 says that we and the registry disagree on the offset, 413 that the body was too long: both can go on. */

@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream';
 import { type Advice, commandLineAdvice } from '../advice.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 import { hostnameOf, isLoopback } from '../http/address.ts';
 import { parseChallenges } from '../http/challenge.ts';
 import { defaultRetry, type RetryPolicy, retrying } from '../http/retry.ts';
-import { type Answer, discard, type HostTrust, readBody, Wire } from '../http/wire.ts';
+import { type Answer, type AnyAnswer, discard, type HostTrust, isStream, readBody, Wire } from '../http/wire.ts';
 import { answerFault, printable } from './answer-fault.ts';
 import { Authenticator } from './authenticator.ts';
 import type { CredentialSource } from './credentials.ts';
@@ -44,11 +43,13 @@ export interface RegistryRequest {
   readonly accept: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
   /** A stream is sent once and never retried here: who has the stream resumes it. */
-  readonly body?: Readable | Buffer;
+  readonly body?: AsyncIterable<Buffer> | Buffer;
   /** Not tried again here: who asks counts the attempts. */
   readonly once?: boolean;
   readonly signal: AbortSignal;
 }
+
+type AnyRequest = RegistryRequest & { readonly large?: 'lent' | 'owned' };
 
 interface Reached {
   readonly base: URL;
@@ -120,12 +121,21 @@ export class RegistryClient {
    * origin) and tries again after a passing failure. @throws TransferError for every status that is not accepted
    */
   async request(request: RegistryRequest): Promise<Answer> {
-    if (request.once === true || request.body instanceof Readable) return await this.#attempt(request);
+    return (await this.#ask(request)) as Answer;
+  }
+
+  /** The same for a blob: see WireRequest on what may be done with its bytes. */
+  async requestLarge(request: RegistryRequest, large: 'lent' | 'owned'): Promise<AnyAnswer> {
+    return await this.#ask({ ...request, large });
+  }
+
+  async #ask(request: AnyRequest): Promise<AnyAnswer> {
+    if (request.once === true || isStream(request.body)) return await this.#attempt(request);
     return await retrying(this.retry, request.signal, () => this.#attempt(request));
   }
 
   /** The same for an answer that is read whole: one that is cut is asked for again. @param limit bytes */
-  async read(request: RegistryRequest, limit: number): Promise<Answer & { readonly bytes: Buffer }> {
+  async read(request: RegistryRequest, limit: number): Promise<AnyAnswer & { readonly bytes: Buffer }> {
     return await retrying(this.retry, request.signal, async () => {
       const answer = await this.#attempt(request);
       return { ...answer, bytes: await readBody(answer, limit) };
@@ -152,13 +162,13 @@ export class RegistryClient {
     return url;
   }
 
-  async #attempt(request: RegistryRequest): Promise<Answer> {
+  async #attempt(request: AnyRequest): Promise<AnyAnswer> {
     const reached = await this.#reach(request.signal);
     const url = new URL(request.path, reached.base);
     let answer = await this.#send(request, url, reached);
     if (answer.status === 401 && url.origin === reached.base.origin) {
       this.#relearn(answer, request, reached);
-      if (request.body instanceof Readable) throw await this.#refusedMidway(answer, request);
+      if (isStream(request.body)) throw await this.#refusedMidway(answer, request);
       discard(answer);
       answer = await this.#send(request, url, reached);
     }
@@ -190,31 +200,32 @@ export class RegistryClient {
     });
   }
 
-  async #send(request: RegistryRequest, url: URL, { base }: Reached, headers = request.headers): Promise<Answer> {
+  async #send(request: AnyRequest, url: URL, { base }: Reached): Promise<AnyAnswer> {
     const ours = url.origin === base.origin;
     const authorization = ours ? await this.#authenticator.authorization(request.scopes, request.signal) : undefined;
     return await this.#wire.exchange({
       method: request.method,
       url,
-      headers: { ...headers, ...(authorization === undefined ? {} : { authorization }), ...lengthOf(request) },
+      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }), ...lengthOf(request) },
       signal: request.signal,
       outwardOnly: hostnameOf(url.host) !== hostnameOf(base.host) && !isLoopback(base.host),
       ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.large === undefined ? {} : { large: request.large }),
     });
   }
 
-  #relearn(answer: Answer, request: RegistryRequest, { base, verified }: Reached): void {
+  #relearn(answer: AnyAnswer, request: RegistryRequest, { base, verified }: Reached): void {
     this.#authenticator.learn(challengesOf(answer), base, verified);
     this.#authenticator.forget(request.scopes);
   }
 
   /** A token that ended while a body was on its way is a passing failure: the next request brings a new one. */
-  async #refusedMidway(answer: Answer, request: RegistryRequest): Promise<TransferError> {
+  async #refusedMidway(answer: AnyAnswer, request: RegistryRequest): Promise<TransferError> {
     const fault = await answerFault(answer, request.what, this.#advice);
     return new TransferError('Interrupted', fault.message, { status: 401, codes: fault.codes, cause: fault });
   }
 
-  async #followRedirects(request: RegistryRequest, first: Answer, reached: Reached): Promise<Answer> {
+  async #followRedirects(request: AnyRequest, first: AnyAnswer, reached: Reached): Promise<AnyAnswer> {
     let answer = first;
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer;
     for (let hops = 0; [301, 302, 303, 307, 308].includes(answer.status); hops++) {
@@ -275,7 +286,7 @@ export class RegistryClient {
   }
 }
 
-function challengesOf(answer: Answer) {
+function challengesOf(answer: AnyAnswer) {
   return parseChallenges(answer.headers['www-authenticate'] ?? '');
 }
 

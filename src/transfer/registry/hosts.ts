@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http';
+import { Lines } from '../http/lines.ts';
 import { Slots } from './slots.ts';
 
 export interface HostsOptions {
@@ -21,6 +22,8 @@ const keptAgents = 100;
 export class Hosts {
   /** Blobs in flight to one host, in each direction. */
   readonly transfers: number;
+  /** Connections that blobs are read from. */
+  readonly lines = new Lines();
   readonly #hosts = new Map<string, Host>();
   readonly #agents = new Map<string, Agent>();
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -84,6 +87,7 @@ export class Hosts {
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
+    this.lines.close();
   }
 
   #host(name: string): Host {

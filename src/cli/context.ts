@@ -82,6 +82,12 @@ export class Context {
     if (out !== '') this.surroundings.stdout.write(`${out}\n`);
   }
 
+  /** Prints one of many results: a line of JSON, or of text. */
+  printLine(value: unknown, text: () => string): void {
+    const out = this.options.output === 'json' ? JSON.stringify(value) : text();
+    if (out !== '') this.surroundings.stdout.write(`${out}\n`);
+  }
+
   /** A remark on stderr. */
   say(line: string): void {
     if (this.options.quiet !== true) this.surroundings.stderr.write(`${line}\n`);

@@ -1,7 +1,7 @@
 /** The commands around the rules that registries carry out; each loads its code when it is run. */
 import type { Command } from 'commander';
 import { command, examples, positive, run } from './command.ts';
-import type { RunOptions } from './commands/replication.ts';
+import type { PlanOptions, RunOptions } from './commands/replication.ts';
 import type { PreviewOptions, TrashOptions } from './commands/retention-live.ts';
 import type { GeneralOptions, Surroundings } from './context.ts';
 
@@ -26,11 +26,18 @@ export function defineReplication(program: Command, surroundings: Surroundings):
       run(surroundings, options, async (context) => (await commands()).replicationStatus(context, name)),
     );
 
-  command(replication, 'plan', 'Show what the last comparison of source and targets found to do.')
+  command(replication, 'plan', 'Compare source and targets, and show what a run would do. Changes nothing.')
     .argument('<rule>', rule)
-    .addHelpText('after', examples('ne-cli replication plan registry.example.com/mirror'))
-    .action((name: string, options: GeneralOptions) =>
-      run(surroundings, options, async (context) => (await commands()).replicationPlan(context, name)),
+    .option('--all', 'also tags that need nothing')
+    .addHelpText(
+      'after',
+      examples(
+        'ne-cli replication plan registry.example.com/mirror',
+        'ne-cli replication plan --all registry.example.com/mirror --output json',
+      ),
+    )
+    .action((name: string, options: PlanOptions & GeneralOptions) =>
+      run(surroundings, options, async (context) => (await commands()).replicationPlan(context, name, options)),
     );
 
   command(replication, 'run', 'Compare source and targets now, and copy what is missing.')

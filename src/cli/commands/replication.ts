@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransferError } from '../../transfer/errors.ts';
-import { askAdmin } from '../admin-api.ts';
+import { askAdmin, streamAdmin } from '../admin-api.ts';
 import type { Context } from '../context.ts';
 import { CliFailure } from '../failure.ts';
+import { readPlanLine } from '../replication/plan-line.ts';
 import {
   parseRuleName,
   parseRuleOrHost,
@@ -27,20 +28,27 @@ export async function replicationStatus(context: Context, text: string): Promise
   context.print(rules, () => overview(rules.map(readRule)));
 }
 
-/** `ne-cli replication plan`: what the last comparison found to do. */
-export async function replicationPlan(context: Context, text: string): Promise<void> {
-  const rule = await ruleOf(context, parseRuleName(text));
-  const { plan } = rule;
-  context.print({ lastPlan: plan ?? null }, () => {
-    if (plan === undefined) return 'source and targets have not been compared yet';
-    const bytes = plan.bytes === undefined ? '' : `, at most ${formatBytes(plan.bytes)}`;
-    return [
-      `compared ${plan.time ?? 'at a time that is not told'}`,
-      `copy ${plan.copy} tags${bytes}`,
-      `delete ${plan.delete} tags`,
-      `equal already: ${plan.unchanged} tags`,
-    ].join('\n');
-  });
+export interface PlanOptions {
+  /** Also what needs nothing. */
+  readonly all?: boolean;
+}
+
+/** `ne-cli replication plan`: compares source and targets now, and shows what a run would do. Does nothing of it. */
+export async function replicationPlan(context: Context, text: string, options: PlanOptions): Promise<void> {
+  const rule = parseRuleName(text);
+  const { host, name } = rule;
+  await ruleOf(context, rule);
+  const counts = { copy: 0, delete: 0, conflict: 0, unchanged: 0, error: 0 };
+  const question = { path: `/replication/${name}/plan`, what: `compare the rule ${name}` };
+  for await (const raw of streamAdmin(context, host, question)) {
+    const line = readPlanLine(raw);
+    counts[line.action] += 1;
+    // As they come: a plan may be longer than memory.
+    if (options.all === true || line.action !== 'unchanged') context.printLine(raw, () => line.text);
+  }
+  const told = `copy ${counts.copy}, delete ${counts.delete}, conflicts ${counts.conflict}, as they should be ${counts.unchanged}`;
+  context.say(`${told}; nothing was changed`);
+  if (counts.error > 0) throw new CliFailure(`${name}: the plan is not whole, because an end could not be read`);
 }
 
 export interface RunOptions {
@@ -62,14 +70,14 @@ export async function replicationRun(context: Context, text: string, options: Ru
 
 /** `ne-cli replication retry`: tries what failed again now, whatever its waits were to be. */
 export async function replicationRetry(context: Context, text: string): Promise<void> {
-  const name = parseRuleName(text);
-  const rule = await ruleOf(context, name);
+  const { host, name } = parseRuleName(text);
+  const rule = await ruleOf(context, { host, name });
   const failed = sum(rule.targets, 'failed');
-  await start(context, name);
-  context.print({ name: name.name, retrying: failed }, () =>
+  await askAdmin(context, host, { method: 'POST', path: `/replication/${name}/retry`, what: `retry the rule ${name}` });
+  context.print({ name, retrying: failed }, () =>
     failed === 0
-      ? `nothing of ${rule.name} had failed; source and targets are compared now`
-      : [`${tags(failed)} of ${rule.name} are tried again now`, ...failures(rule)].join('\n'),
+      ? `no tag of ${name} had failed`
+      : [`${tags(failed)} of ${name} are tried again now`, ...failures(rule)].join('\n'),
   );
 }
 
@@ -100,11 +108,17 @@ async function settled(
   for (;;) {
     await sleep(pollMs, undefined, { signal: context.signal }).catch(() => context.signal.throwIfAborted());
     const rule = await ruleOf(context, name);
-    const compared = rule.plan?.time !== undefined && rule.plan.time !== before.plan?.time;
-    if (compared && sum(rule.targets, 'pending') === 0 && sum(rule.targets, 'failed') === 0) return rule;
+    const compared = rule.comparedAt !== undefined && rule.comparedAt !== before.comparedAt;
+    if (compared && isInStep(rule)) return rule;
     if (Date.now() < until) continue;
     throw new CliFailure(`${name.name}: not in step within ${seconds} s; it goes on by itself\n${describe(rule)}`);
   }
+}
+
+/** Conflicts that the rule leaves as they are, and deletions that it does not dare, are nothing to wait for. */
+function isInStep({ targets, problems }: Rule): boolean {
+  if (problems.some(({ type }) => ['Stalled', 'Ready', 'InSync'].includes(type))) return false;
+  return sum(targets, 'pending') === 0 && sum(targets, 'failed') === 0;
 }
 
 function overview(rules: readonly Rule[]): string {

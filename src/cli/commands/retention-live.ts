@@ -52,7 +52,7 @@ export async function previewPolicy(context: Context, text: string, { policy }: 
     images += plan.images.length;
     expiring += plan.expiring;
     // A line for each repository as it comes: a registry may have more than fits in memory.
-    write(context, line, () => plan.images.map((image) => describe(plan.repository, image)).join('\n'));
+    context.printLine(line, () => plan.images.map((image) => describe(plan.repository, image)).join('\n'));
   }
   if (repositories === 0) context.say('no repository is selected');
   else context.say(`${expiring} of ${images} images in ${repositories} repositories would expire; nothing was changed`);
@@ -149,12 +149,6 @@ function readPlan(line: unknown): { repository: string; images: PlannedImage[]; 
 
 function describe(repository: string, { action, digest, tags, reason }: PlannedImage): string {
   return `${action} ${repository}@${digest} ${tags.join(',') || '-'} ${reason}`;
-}
-
-/** One line of JSON, or text. */
-function write(context: Context, value: unknown, text: () => string): void {
-  const out = context.options.output === 'json' ? JSON.stringify(value) : text();
-  if (out !== '') context.surroundings.stdout.write(`${out}\n`);
 }
 
 function imageOf(text: string): Pick<Reference, 'host' | 'repository'> & { reference: string } {

@@ -43,19 +43,12 @@ export interface TargetState {
   readonly failures: readonly Failure[];
 }
 
-export interface Plan {
-  readonly time?: string;
-  readonly copy: number;
-  readonly delete: number;
-  readonly unchanged: number;
-  readonly bytes?: number;
-}
-
 export interface Rule {
   readonly name: string;
   readonly source: string;
   readonly targets: readonly TargetState[];
-  readonly plan: Plan | undefined;
+  /** When source and targets were last compared. */
+  readonly comparedAt: string | undefined;
   readonly nextSchedule: string | undefined;
   readonly problems: readonly { type: string; reason: string; message: string }[];
   /** As it came, for `--output json`. */
@@ -73,7 +66,7 @@ export function readRule(raw: unknown): Rule {
     name: textOf(rule.name) ?? '',
     source: textOf(spec.source) ?? '',
     targets: names.map((target) => readTarget(target, told.find((each) => each.target === target) ?? {})),
-    plan: isJsonObject(state.lastPlan) ? readPlan(state.lastPlan) : undefined,
+    comparedAt: textOf(objectOf(state.lastPlan).time),
     nextSchedule: textOf(state.nextSchedule),
     problems: listOf(state.problems)
       .map(objectOf)
@@ -99,17 +92,6 @@ function readTarget(target: string, told: Record<string, unknown>): TargetState 
         reason: String(reason),
         message: String(message),
       })),
-  };
-}
-
-function readPlan(plan: Record<string, unknown>): Plan {
-  const time = textOf(plan.time);
-  return {
-    ...(time !== undefined && { time }),
-    copy: numberOf(plan.copy),
-    delete: numberOf(plan.delete),
-    unchanged: numberOf(plan.unchanged),
-    ...(typeof plan.bytes === 'number' && { bytes: plan.bytes }),
   };
 }
 

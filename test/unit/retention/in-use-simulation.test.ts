@@ -7,11 +7,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { actionsOf, inWords, type Outcome, play, type Setting, shrink } from './simulation/history.ts';
 
-const histories = Number(process.env.NE_HISTORIES ?? 150);
+const histories = Number(process.env.NE_HISTORIES ?? 100);
 const firstSeed = Number(process.env.NE_HISTORY_SEED ?? 1);
 
 function settingOf(seed: number, more: Partial<Setting> = {}): Setting {
-  return { seed, clusters: 40, actions: 200, durablePulls: true, ...more };
+  return { seed, clusters: 40, actions: 100, durablePulls: true, ...more };
 }
 
 /** The first of so many histories that goes wrong. */

@@ -1,5 +1,5 @@
 /** A cluster of the simulation: what it runs, what it may run again, and what its operator says of that. */
-import type { Digest } from '../../../../src/domain/oci/digest.ts';
+import { type Digest, isDigest } from '../../../../src/domain/oci/digest.ts';
 import type { Inventory, UsedImage } from '../../../../src/domain/retention/inventory.ts';
 import type { Registry, Stored } from './registry.ts';
 
@@ -16,8 +16,12 @@ export interface Workload {
   readonly name: string;
   /** The template, and for a Deployment those of the ReplicaSets that are kept for a rollback; newest first. */
   templates: Reference[];
-  /** What its pods run, if it has any. */
-  pods: { repository: string; digest: Digest }[];
+  pods: Pod[];
+}
+
+export interface Pod {
+  readonly repository: string;
+  readonly digest: Digest;
 }
 
 const keptTemplates: Record<Kind, number> = { Deployment: 3, CronJob: 1, StatefulSet: 1 };
@@ -36,8 +40,10 @@ export class Cluster {
   linked = true;
   /** Milliseconds that the clock of its operator is ahead. */
   skew = 0;
-  /** What its last report that arrived named, and when that was made. */
-  heard: { at: number; references: ReadonlySet<string>; digests: ReadonlySet<Digest> } | undefined;
+  /** What was in use as its newest report that arrived was made, and when that was. */
+  heard: { at: number; digests: ReadonlySet<Digest> } | undefined;
+  /** What the registry can know of: templates and pods that were pulled for, or were in a report that arrived. */
+  readonly told = new WeakSet<Reference | Pod>();
 
   constructor(name: string, runtime: Runtime, host: string) {
     this.name = name;
@@ -54,10 +60,24 @@ export class Cluster {
     if (!this.linked) return;
     const digest = registry.pull(wanted.repository, wanted.reference, now);
     if (digest === undefined) return;
-    const others = workload.templates.filter((other) => !isSame(other, wanted));
-    workload.templates = [wanted, ...others].slice(0, keptTemplates[workload.kind]);
+    const pod = { repository: wanted.repository, digest };
+    this.told.add(pod);
+    this.#become(workload, { ...wanted }, pod);
+    // Of a tag it knows what was pulled, and not that it was asked for by it.
+    const [template] = workload.templates;
+    if (template !== undefined && isDigest(template.reference)) this.told.add(template);
+  }
+
+  /** The same from the copy that a node still has, so that the registry does not see it. */
+  runCopy(workload: Workload, { repository, digest }: Pod): void {
+    this.#become(workload, { repository, reference: digest }, { repository, digest });
+  }
+
+  #become(workload: Workload, template: Reference, pod: Pod): void {
+    const others = workload.templates.filter((other) => !isSame(other, template));
+    workload.templates = [template, ...others].slice(0, keptTemplates[workload.kind]);
     // One pod of the template before is still there, as it is for a while.
-    workload.pods = [{ repository: wanted.repository, digest }, ...workload.pods.slice(0, 1)];
+    workload.pods = [pod, ...workload.pods.slice(0, 1)];
   }
 
   /** Pods of the template there is: pulled again where that is possible, and from the node's own copy otherwise. */
@@ -66,26 +86,22 @@ export class Cluster {
     if (template === undefined) return;
     const { repository, reference } = template;
     const pulled = this.linked ? registry.pull(repository, reference, now) : undefined;
-    const ofNode = reference.startsWith('sha256:') ? (reference as Digest) : undefined;
+    const ofNode = isDigest(reference) ? reference : undefined;
     const digest = pulled ?? ofNode;
-    if (digest !== undefined) workload.pods = [{ repository, digest }];
+    if (digest === undefined) return;
+    const pod = { repository, digest };
+    workload.pods = [pod];
+    if (pulled !== undefined || this.told.has(template)) this.told.add(pod);
   }
 
-  /**
-   * Everything that is in use: what pods run; what templates name by digest; and what their tags stand for at the registry, as far
-   * as it was told of them (a tag that it was not told of stands for what was pulled by it, and that runs).
-   */
-  *uses(registry: Registry): Iterable<{ repository: string; digest: Digest }> {
-    for (const { templates, pods } of this.workloads) {
-      yield* pods;
-      for (const { repository, reference } of templates) {
-        if (reference.startsWith('sha256:')) yield { repository, digest: reference as Digest };
-        else if (this.heard?.references.has(`${repository}:${reference}`)) {
-          const digest = registry.repositories.get(repository)?.tags.get(reference);
-          if (digest !== undefined) yield { repository, digest };
-        }
-      }
-    }
+  /** Everything in use that the registry can know of: what pods run, and what templates stand for there. */
+  uses(registry: Registry): Pod[] {
+    return this.workloads.flatMap(({ templates, pods }) => [
+      ...pods.filter((pod) => this.told.has(pod)),
+      ...templates
+        .filter((template) => this.told.has(template))
+        .flatMap((template) => resolved(template, registry) ?? []),
+    ]);
   }
 
   /** What its operator reports. */
@@ -104,7 +120,7 @@ export class Cluster {
 
   #written({ repository, reference }: Reference): string {
     const path = this.#host === 'docker.io' && repository.startsWith('library/') ? repository.slice(8) : repository;
-    return `${this.#host}/${path}${reference.startsWith('sha256:') ? '@' : ':'}${reference}`;
+    return `${this.#host}/${path}${isDigest(reference) ? '@' : ':'}${reference}`;
   }
 
   #told(image: Stored | undefined, digest: Digest): Digest {
@@ -116,4 +132,11 @@ export class Cluster {
 
 function isSame(a: Reference, b: Reference): boolean {
   return a.repository === b.repository && a.reference === b.reference;
+}
+
+/** What a pull of it would give. */
+function resolved({ repository, reference }: Reference, registry: Registry): Pod | undefined {
+  if (isDigest(reference)) return { repository, digest: reference };
+  const digest = registry.repositories.get(repository)?.tags.get(reference);
+  return digest && { repository, digest };
 }

@@ -7,8 +7,8 @@ import { type AdministratorRooms, administratorsOnly, reportersAsWell } from './
 export interface InventoryRooms {
   readonly metadata: Pick<Retaining, 'inventories' | 'putInventory'>;
   readonly clusters: Clusters;
-  /** A report was taken in; `revision` grows where it names something that the one before did not. */
-  reported(cluster: string, revision: number): void;
+  /** Some cluster reported for the first time, or names something that it did not before. */
+  reported(): void;
 }
 
 /** Bytes of a report. */
@@ -54,13 +54,13 @@ async function take(rooms: InventoryRooms & AdministratorRooms, cluster: string,
   const { receiveReport } = await import('../../domain/retention/report.ts');
   try {
     const inventory = parseInventory(body);
-    const { reports } = await rooms.metadata.inventories();
-    const before = reports.find((report) => report.cluster === cluster);
+    const known = await rooms.metadata.inventories();
+    const before = known.reports.find((report) => report.cluster === cluster);
     const { revision } = await rooms.metadata.putInventory(
       receiveReport(before, { cluster, receivedAt: rooms.now(), inventory }),
     );
     rooms.clusters.forget();
-    rooms.reported(cluster, revision);
+    if (before === undefined || revision !== known.revision) rooms.reported();
   } catch (error) {
     if (!(error instanceof InvalidInventory)) throw error;
     const { message, problems } = error;

@@ -6,7 +6,7 @@ import type { PlannedImage } from './plan-record.ts';
 import type { RunnableRule } from './policy-rule.ts';
 
 /** Images in one transaction. */
-export const BATCH = 200;
+export const BATCH = 100;
 /** Milliseconds between two batches: requests go first. */
 const BREATH = 20;
 

@@ -16,7 +16,7 @@ import {
   isRunnable,
   nextEvaluation,
   type PolicyRule,
-  policyRule,
+  policyRules,
   type RunnableRule,
 } from './policy-rule.ts';
 import { saveState } from './save-state.ts';
@@ -38,16 +38,18 @@ export interface Agenda {
   readonly rescued: readonly Rescued[];
   /** Other policies than at the last pass. */
   readonly changed: boolean;
+  /** What was read of policies before, by document. */
+  readonly read: Map<string, PolicyRule['spec']>;
   readonly signal: AbortSignal;
 }
 
 /** Evaluates the policies that are due, and applies plans that were approved. @returns when the next one is due */
 export async function evaluatePolicies(parts: RetentionParts, agenda: Agenda): Promise<Millis> {
   const { now, metrics } = parts;
-  let rules = agenda.rows.map((row) => policyRule(row, now()));
+  let rules = await policyRules(agenda.rows, agenda.read, now());
   metrics.keepOnly(rules.map(({ row }) => row.name));
   rules = await Promise.all(rules.map((rule) => withEvents(parts, rule, agenda.rescued)));
-  const govern = governing(rules);
+  const govern = lazily(() => governing(rules));
   if (agenda.changed) rules = await withConflicts(parts, { rules, govern, signal: agenda.signal });
   const done = await carryOutAll(parts, agenda, { rules, govern });
   if (agenda.changed) await tidyRecords(parts, done);
@@ -72,6 +74,15 @@ async function carryOutAll(
     await threads.stop();
   }
   return done;
+}
+
+/** Made with the first repository that is asked about: most looks find nothing to do. */
+function lazily(make: () => EvaluationParts['govern']): EvaluationParts['govern'] {
+  let made: EvaluationParts['govern'] | undefined;
+  return (repository) => {
+    made ??= make();
+    return made(repository);
+  };
 }
 
 /** The thread that plans, from the first policy that needs it on. */

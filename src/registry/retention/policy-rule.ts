@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { InvalidPolicy } from '../../domain/retention/policy.ts';
 import { type Selection, type Selector, selectionOf } from '../../domain/retention/selection.ts';
 import { nextTime } from '../../domain/schedule.ts';
@@ -21,13 +22,37 @@ export interface RunnableRule extends PolicyRule {
 }
 
 export function policyRule(row: RuleRow, now: Millis): PolicyRule {
-  const state = stateOf(row);
+  return { row, state: stateOf(row), spec: readRule(row, now) };
+}
+
+function readRule(row: RuleRow, now: Millis): PolicyRule['spec'] {
   try {
-    return { row, state, spec: readSpec(specOf(row), now) };
+    return readSpec(specOf(row), now);
   } catch (error) {
-    if (error instanceof InvalidPolicy) return { row, state, spec: error };
+    if (error instanceof InvalidPolicy) return error;
     throw error;
   }
+}
+
+/** Policies in one turn of the event loop: to read one takes a fifth of a millisecond. */
+const TURN = 50;
+
+/** The same of all of them. @param read what was read before, by document: it is kept up to date */
+export async function policyRules(
+  rows: readonly RuleRow[],
+  read: Map<string, PolicyRule['spec']>,
+  now: Millis,
+): Promise<PolicyRule[]> {
+  const rules: PolicyRule[] = [];
+  const known = new Map(read);
+  read.clear();
+  for (const row of rows) {
+    const spec = known.get(row.document) ?? readRule(row, now);
+    read.set(row.document, spec);
+    rules.push({ row, state: stateOf(row), spec });
+    if (rules.length % TURN === 0) await turn();
+  }
+  return rules;
 }
 
 export function isRunnable(rule: PolicyRule): rule is RunnableRule {

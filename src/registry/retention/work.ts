@@ -1,9 +1,13 @@
 import type { Outcome, Pass, Work } from '../jobs/work.ts';
 import { runJob } from './keeper.ts';
 import type { RetentionParts } from './parts.ts';
+import type { Agenda } from './policies.ts';
+import type { PolicyRule } from './policy-rule.ts';
 
-/** Milliseconds between two looks at the policies, where none is due before. */
-const APART = 60_000;
+/** Milliseconds between two looks at the policies, where none is due before, and nobody asks. */
+const APART = 300_000;
+/** For so long whoever takes a request to evaluate a policy may take to note it, milliseconds. */
+const NOTING = 60_000;
 /** Policies that are asked for at once. */
 const MOST_ASKED = 1000;
 
@@ -27,6 +31,7 @@ interface Memory {
  */
 export function retentionWork(parts: RetentionParts): Work {
   let started = false;
+  const read = new Map<string, PolicyRule['spec']>();
   return {
     kind: 'retention',
     next(now) {
@@ -35,11 +40,11 @@ export function retentionWork(parts: RetentionParts): Work {
       started = true;
       return now + wait;
     },
-    run: (pass) => passOf(parts, pass),
+    run: (pass) => passOf(parts, pass, read),
   };
 }
 
-async function passOf(parts: RetentionParts, pass: Pass): Promise<Outcome> {
+async function passOf(parts: RetentionParts, pass: Pass, read: Agenda['read']): Promise<Outcome> {
   const { metadata, now } = parts;
   const memory = JSON.parse(pass.payload) as Memory;
   const clusters = await keepListed(parts, memory);
@@ -52,7 +57,7 @@ async function passOf(parts: RetentionParts, pass: Pass): Promise<Outcome> {
   const { amongOf, evaluatePolicies } = await import('./policies.ts');
   const among = amongOf(rows);
   const changed = among !== memory.among;
-  const next = await evaluatePolicies(parts, { rows, asked, rescued, changed, signal: pass.signal });
+  const next = await evaluatePolicies(parts, { rows, asked, rescued, changed, read, signal: pass.signal });
   if (filled) await emptyTrash(parts, pass.signal);
   const left: Memory = { clusters, policies: rows.length > 0, among, revision };
   return { payload: JSON.stringify(left), runAt: Math.min(next, now() + APART) };
@@ -72,7 +77,7 @@ async function keepListed(
 async function claimAsked({ metadata, worker, now }: RetentionParts, pass: Pass, memory: Memory): Promise<Set<string>> {
   const asked = new Set(memory.asked);
   while (asked.size < MOST_ASKED) {
-    const job = await metadata.claimJob({ kinds: [runJob], worker, now: now(), leaseUntil: now() + APART });
+    const job = await metadata.claimJob({ kinds: [runJob], worker, now: now(), leaseUntil: now() + NOTING });
     if (job === undefined) break;
     asked.add(job.key);
     await pass.keep(JSON.stringify({ ...memory, asked: [...asked] } satisfies Memory));

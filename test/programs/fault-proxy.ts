@@ -1,4 +1,5 @@
 /** Stands between a client and a registry and breaks what it is told to, request by request. */
+import { once } from 'node:events';
 import { type ClientRequest, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -70,10 +71,9 @@ class BadLine implements FaultProxy {
 
   async up(): Promise<void> {
     if (this.#server.listening) return;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.#port, '127.0.0.1', resolve);
-    });
+    const listening = once(this.#server, 'listening');
+    this.#server.listen(this.#port, '127.0.0.1');
+    await listening;
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 

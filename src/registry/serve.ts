@@ -112,6 +112,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     alone: first.document.metadata.postgres === undefined,
     proxyEnv: process.env,
     key: () => settings().tokens.key.privateKey,
+    inUse: () => settings().document.inUse,
     now,
   });
   const house: House = {
@@ -205,7 +206,7 @@ function roomsOf(
     settings: () => settings().document,
     configuration: settings,
     observe: metrics.observe,
-    flows: replication.flows,
+    peers: replication,
   };
 }
 

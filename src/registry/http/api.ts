@@ -4,6 +4,7 @@ import { Refusal } from '../../domain/errors.ts';
 import type { Caller, Gate, Identity } from '../auth/contract.ts';
 import { type MetadataStore, StoreError } from '../metadata/store.ts';
 import type { RequestSample } from '../metrics.ts';
+import type { Pins } from '../replication/own/pins.ts';
 import type { Flows } from '../replication/side.ts';
 import type { BlobStore } from '../storage/store.ts';
 import type { Admission } from './admission.ts';
@@ -31,6 +32,12 @@ export interface ApiLog {
   error(fields: object, message: string): void;
 }
 
+export interface Peers {
+  /** With which registries a repository is kept in step. */
+  flows(repository: string): Promise<Flows>;
+  readonly pins: Pick<Pins, 'holding'>;
+}
+
 /** Everything that a handler may reach. */
 export interface Rooms {
   readonly gate: Gate;
@@ -47,8 +54,8 @@ export interface Rooms {
   now(): number;
   callerOf(request: Pick<IncomingMessage, 'socket' | 'headers'>): Caller;
   observe(sample: RequestSample): void;
-  /** With which registries a repository is kept in step by rules of this one; absent where there can be none. */
-  readonly flows?: (repository: string) => Promise<Flows>;
+  /** What rules of this registry mean to other registries that ask. */
+  readonly peers?: Peers;
 }
 
 type Handler<R> = (rooms: Rooms, exchange: Exchange, route: R) => Promise<void>;

@@ -99,9 +99,8 @@ export async function deleteManifest(rooms: Rooms, exchange: Exchange, target: T
   const by = { name: identity.name, now: rooms.now() };
   const { repository, reference } = target;
   rooms.gate.authorize(identity, 'tag' in reference ? 'DeleteTag' : 'DeleteManifest', repository, caller);
-  const replicated = 'tag' in reference ? versionOf(rooms, exchange, repository) : undefined;
-  if ('tag' in reference && replicated)
-    return deleteAsPeer(rooms, exchange, { repository, tag: reference.tag, replicated, by });
+  if ('tag' in reference && isFromPeer(exchange))
+    return deleteAsPeer(rooms, exchange, { repository, tag: reference.tag, by });
   const done =
     'tag' in reference
       ? await rooms.metadata.deleteTag(repository, reference.tag, by)
@@ -110,23 +109,43 @@ export async function deleteManifest(rooms: Rooms, exchange: Exchange, target: T
   reply(exchange, 202, {});
 }
 
-/** Deletes a tag that another registry deleted, where that is newer than what the tag is here. */
+function isFromPeer({ request }: Exchange): boolean {
+  return request.headers[digestHeader] !== undefined || readVersion(request.headers) !== undefined;
+}
+
+/**
+ * Deletes a tag that another registry lost: where it says what state that was, only if that is newer than what the tag is here.
+ * What clusters use stays.
+ */
 async function deleteAsPeer(
-  { metadata }: Rooms,
+  rooms: Rooms,
   exchange: Exchange,
-  { repository, tag, replicated, by }: Omit<ReplicatedDeletion, 'digest'>,
+  { repository, tag, by }: Pick<ReplicatedDeletion, 'repository' | 'tag' | 'by'>,
 ): Promise<void> {
-  const digest = exchange.request.headers[digestHeader];
-  const result = await metadata.deleteReplicatedTag({
-    repository,
-    tag,
-    replicated,
-    by: { ...by, origin: replicated.origin },
-    ...(typeof digest === 'string' && isDigest(digest) && { digest }),
-  });
+  const { metadata, peers } = rooms;
+  const replicated = versionOf(rooms, exchange, repository);
+  const held = await peers?.pins.holding(repository, tag);
+  if (held !== undefined)
+    throw new Refusal('DENIED', `the tag ${tag} is not deleted: it is used by ${held}`, {
+      detail: { reason: 'in-use' },
+    });
+  const result = replicated
+    ? await metadata.deleteReplicatedTag({
+        repository,
+        tag,
+        replicated,
+        by: { ...by, origin: replicated.origin },
+        ...digestOfHeader(exchange),
+      })
+    : (await metadata.deleteTag(repository, tag, by)) || 'unknown';
   if (result === 'conflict') throw superseded(tag);
   if (result === 'unknown') throw unknownManifest({ repository, reference: { tag } });
   reply(exchange, 202, {});
+}
+
+function digestOfHeader({ request }: Exchange): { digest?: Digest } {
+  const digest = request.headers[digestHeader];
+  return typeof digest === 'string' && isDigest(digest) ? { digest } : {};
 }
 
 /** The state of a tag on another registry, which only those may bring who may replicate. */

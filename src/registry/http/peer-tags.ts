@@ -35,7 +35,7 @@ export async function listPeerTags(rooms: Rooms, exchange: Exchange, repository:
       ...(referrers && { referrers: await referrersOf(metadata, known, { repository, digest: record.digest }) }),
     });
   }
-  const flows = await rooms.flows?.(repository);
+  const flows = await rooms.peers?.flows(repository);
   const more = found.length > records.length && records.length > 0;
   const next = `</v2/${repository}/tags/list?n=${limit}&last=${encodeURIComponent(records.at(-1)?.tag ?? '')}${query.get('referrers') === 'true' ? '&referrers=true' : ''}>; rel="next"`;
   replyJson(

@@ -6,6 +6,7 @@ import { RegistryClient } from '../../transfer/registry/client.ts';
 import type { Hosts } from '../../transfer/registry/hosts.ts';
 import { connectionOf, type LoadedRule } from './document.ts';
 import { OwnSide } from './own/own-side.ts';
+import type { Pins } from './own/pins.ts';
 import type { OwnReferrers } from './own/referrers.ts';
 import type { OwnStores } from './own/write-blob.ts';
 import { RemoteSide } from './remote/remote-side.ts';
@@ -15,6 +16,7 @@ export interface PlaceParts {
   readonly stores: OwnStores;
   readonly hosts: Hosts;
   readonly referrers: OwnReferrers;
+  readonly pins: Pins;
   readonly proxyEnv: Readonly<Record<string, string | undefined>>;
 }
 
@@ -37,8 +39,7 @@ export function placesOf({ name, rule, connections }: LoadedRule, parts: PlacePa
   const sparse = rule.platforms.length > 0;
   const sideOf = (endpoint: Endpoint, referrers: boolean, origin: () => string | undefined): Side => {
     const connection = connectionOf(endpoint, connections);
-    if (connection?.self === true)
-      return new OwnSide({ stores: parts.stores, by, sparse, referrers: parts.referrers, origin });
+    if (connection?.self === true) return new OwnSide({ ...parts, by, sparse, origin });
     return new RemoteSide({ client: clientOf(endpoint, connection, parts), referrers });
   };
   const source = sideOf(rule.source, rule.referrers, () => undefined);

@@ -17,6 +17,8 @@ export interface Outlook {
   nextSchedule: number;
   /** Tags that were to be deleted, and were not because there were too many. */
   halted: number;
+  /** Why the targets kept tags that were to be deleted. */
+  kept: readonly Failure[];
   /** Why the last comparison was not complete. */
   fault: Failure | undefined;
 }
@@ -55,7 +57,7 @@ function targetOf(lane: Lane): ReplicationRuleStatusTarget {
   };
 }
 
-function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, fault }: Outlook): Problem[] {
+function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, kept, fault }: Outlook): Problem[] {
   const problems: Problem[] = [];
   const faults = lanes.flatMap(({ breaker }) => (breaker.fault === undefined ? [] : [failureOf(breaker.fault, 0)]));
   const worst = [...faults, ...(fault === undefined ? [] : [fault])];
@@ -63,6 +65,8 @@ function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, faul
   if (stalled !== undefined) problems.push({ type: 'Stalled', reason: stalled.reason, message: stalled.message });
   else if (worst[0] !== undefined)
     problems.push({ type: 'InSync', reason: worst[0].reason, message: worst[0].message });
+  const [first] = kept;
+  if (first !== undefined && halted === 0) problems.push(keptOf(kept.length, first));
   if (halted > 0) problems.push(haltedOf(halted, rule.deletion?.maxPerRun ?? 0));
   const conflicts = lanes.flatMap((lane) => [...lane.conflicts.keys()].map((key) => `${key} at ${lane.place.text}`));
   if (conflicts.length > 0) problems.push(...conflictsOf(conflicts, rule.onConflict === 'Fail'));
@@ -72,6 +76,11 @@ function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, faul
 function haltedOf(halted: number, most: number): Problem {
   const message = `the source lacks ${halted} tags that were copied, and deletion.maxPerRun is ${most}: none is deleted. Are they gone on purpose? Then raise deletion.maxPerRun; else put them back`;
   return { type: 'DeletionHalted', reason: 'TooManyDeletions', message };
+}
+
+function keptOf(count: number, { message }: Failure): Problem {
+  const more = count === 1 ? '' : `; and ${count - 1} more`;
+  return { type: 'DeletionHalted', reason: 'DeletionFailed', message: `${message}${more}` };
 }
 
 function conflictsOf(conflicts: readonly string[], fails: boolean): Problem[] {

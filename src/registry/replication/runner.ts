@@ -81,7 +81,13 @@ export class RuleRunner {
       return lane;
     });
     this.#dueAt = parts.now();
-    this.#outlook = { lastPlan: before?.lastPlan, nextSchedule: this.#scheduled(), halted: 0, fault: undefined };
+    this.#outlook = {
+      lastPlan: before?.lastPlan,
+      nextSchedule: this.#scheduled(),
+      halted: 0,
+      kept: [],
+      fault: undefined,
+    };
   }
 
   /** Whether pushes to this registry are pushes to the source. */
@@ -276,7 +282,8 @@ export class RuleRunner {
     for (const lane of this.lanes) if (lane.failedCompares < began) lane.noteCompared();
     const { allowed, halted } = guardDeletions(notes.deletions, rule.deletion?.maxPerRun ?? 0);
     this.#outlook.halted = halted;
-    if (!rule.dryRun && allowed.length > 0) await deleteFound(this.context, allowed, this.#stopping.signal);
+    const kept = rule.dryRun ? [] : await deleteFound(this.context, allowed, this.#stopping.signal);
+    this.#outlook.kept = kept;
     if (notes.nextDeletion !== undefined)
       this.#dueAt = Math.min(this.#dueAt, Math.max(now() + settling, notes.nextDeletion));
   }

@@ -9,6 +9,7 @@ import type { ReplicationDesk } from './desk.ts';
 import type { EngineParts, ReplicationEngine } from './engine.ts';
 import { ask, replicationKeeper, retryJob, runJob } from './keeper.ts';
 import { createReplicationMetrics } from './metrics.ts';
+import { Pins } from './own/pins.ts';
 import { Post } from './post.ts';
 import type { Flows } from './side.ts';
 
@@ -24,6 +25,8 @@ export interface ReplicationOptions {
   readonly proxyEnv: Readonly<Record<string, string | undefined>>;
   /** The private key that tokens are signed with. */
   key(): KeyObject;
+  /** Which clusters report here what they run. */
+  inUse(): { readonly clusters: readonly string[]; readonly staleSeconds: number };
   now(): Millis;
 }
 
@@ -34,6 +37,8 @@ export interface Replication {
   desk(): Promise<ReplicationDesk>;
   /** Tries at once what failed. */
   retry(name: string): Promise<void>;
+  /** What deletions that come from other registries do not take away. */
+  readonly pins: Pins;
   /** With which registries a repository is kept in step. */
   flows(repository: string): Promise<Flows>;
   start(): void;
@@ -45,13 +50,15 @@ export interface Replication {
 const look = { idle: 15_000, working: 2000 };
 
 export function startReplication(options: ReplicationOptions): Replication {
-  const watch = new Watch(options);
+  const pins = new Pins(options);
+  const watch = new Watch(options, pins);
   const { key, now } = options;
   const wake = () => watch.wake();
   const parts = { queue: options.metadata, key, wake, now };
   return {
     keeper: replicationKeeper(parts),
     desk: () => watch.desk(),
+    pins,
     retry: (name) => ask(parts, retryJob, name),
     flows: async (repository) => (await watch.desk()).flows(repository),
     start: () => watch.start(),
@@ -70,12 +77,12 @@ class Watch {
   #desk: Promise<ReplicationDesk> | undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(options: ReplicationOptions) {
+  constructor(options: ReplicationOptions, pins: Pins) {
     const { metadata, blobs, register, now } = options;
     this.#options = options;
     this.#post = new Post({ ...options, queue: metadata });
     const metrics = createReplicationMetrics(register, () => this.#engine?.figures() ?? { targets: [], halted: [] });
-    this.#engineParts = { ...options, metrics, stores: { metadata, blobs, now }, chance: Math.random };
+    this.#engineParts = { ...options, pins, metrics, stores: { metadata, blobs, now }, chance: Math.random };
   }
 
   start(): void {

@@ -1,8 +1,10 @@
 import type { Digest } from '../../../domain/oci/digest.ts';
+import { TransferError } from '../../../transfer/errors.ts';
 import type { TagRecord } from '../../metadata/replicating.ts';
 import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
 import { ownFault } from './faults.ts';
 import { OwnImage } from './own-image.ts';
+import type { Pins } from './pins.ts';
 import { type OwnReferrers, referrersOf } from './referrers.ts';
 import type { OwnStores } from './write-blob.ts';
 
@@ -11,6 +13,7 @@ export interface OwnSideOptions {
   readonly by: string;
   readonly sparse: boolean;
   readonly referrers: OwnReferrers;
+  readonly pins: Pins;
   /** Identity of the registry at the other end, where it has one. */
   origin(): string | undefined;
 }
@@ -70,9 +73,12 @@ export class OwnSide implements Side {
   }
 
   async deleteTag({ repository, tag, version, digest }: TagDeletion, signal: AbortSignal): Promise<boolean> {
-    const { stores, by: name, origin } = this.#options;
+    const { stores, by: name, origin, pins } = this.#options;
     const from = origin();
     const by = { name, now: stores.now(), ...(from !== undefined && { origin: from }) };
+    const held = await this.#read(signal, () => pins.holding(repository, tag));
+    if (held !== undefined)
+      throw new TransferError('Denied', `${repository}:${tag} is not deleted: it is used by ${held}`).on('target');
     return await this.#read(signal, async () => {
       if (version === undefined) return await this.#metadata.deleteTag(repository, tag, by);
       const result = await this.#metadata.deleteReplicatedTag({ repository, tag, replicated: version, digest, by });

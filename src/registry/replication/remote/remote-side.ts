@@ -9,6 +9,7 @@ import { pullScope } from '../../../transfer/registry/scope.ts';
 import { digestHeader, versionHeaders } from '../../version-headers.ts';
 import { type PeerPage, peerTags, readPeerPage } from '../peer-list.ts';
 import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
+import { RemoteReferrers } from './remote-referrers.ts';
 
 export interface RemoteSideOptions {
   readonly client: RegistryClient;
@@ -27,12 +28,14 @@ export class RemoteSide implements Side {
   readonly own = false;
   readonly #client: RegistryClient;
   readonly #referrers: boolean;
+  readonly #signatures: RemoteReferrers;
   /** Null where it is a registry of another kind; undefined where it was not asked yet. */
   #identity: string | null | undefined;
 
   constructor({ client, referrers }: RemoteSideOptions) {
     this.#client = client;
     this.#referrers = referrers;
+    this.#signatures = new RemoteReferrers(client);
   }
 
   get name(): string {
@@ -69,7 +72,9 @@ export class RemoteSide implements Side {
     if (this.#identity !== null) return { ...known, tags, whole: false };
     await bounded(names, atOnce, signal, async (name, both) => {
       const head = await headManifest(this.#client, repository, name, both);
-      if (head !== undefined) tags.set(name, { tag: name, digest: head.digest });
+      if (head === undefined) return;
+      const referrers = this.#referrers ? await this.#signatures.hash(repository, head, both) : undefined;
+      tags.set(name, { tag: name, digest: head.digest, ...(referrers !== undefined && { referrers }) });
     });
     return { tags, whole: false };
   }
@@ -79,7 +84,7 @@ export class RemoteSide implements Side {
   }
 
   async deleteTag({ repository, tag, version, digest }: TagDeletion, signal: AbortSignal): Promise<boolean> {
-    const headers = version === undefined ? {} : { ...versionHeaders(version), [digestHeader]: digest };
+    const headers = { ...(version && versionHeaders(version)), [digestHeader]: digest };
     try {
       await deleteManifest(this.#client, { repository, reference: tag, headers }, signal);
       return true;
@@ -116,6 +121,7 @@ export class RemoteSide implements Side {
     }
     this.#identity = found.peer?.registry ?? null;
     const { tags, peer, read } = found;
+    if (peer === undefined && read < most) this.#signatures.noteFallbacks(repository, found.fallbacks);
     return { tags, whole: read < most, identity: peer?.registry, ...(peer?.flows && { flows: peer.flows }) };
   }
 }
@@ -123,6 +129,8 @@ export class RemoteSide implements Side {
 /** The pages of one list, all of one kind. */
 class Pages {
   readonly tags = new Map<string, ListedTag>();
+  /** Tags that stand in for the referrers API: they go with what they refer to. */
+  readonly fallbacks: string[] = [];
   read = 0;
   /** The last page, of a registry of this project. */
   peer: PeerPage | undefined;
@@ -135,18 +143,20 @@ class Pages {
   add(body: Readonly<Record<string, unknown>>): void {
     const peer = readPeerPage(body);
     if (this.read > 0 && (peer === undefined) !== (this.peer === undefined)) throw changedMidway(this.#host);
-    for (const tag of peer?.tags ?? namesIn(body, this.#host)) this.tags.set(tag.tag, tag);
+    for (const tag of peer?.tags ?? namesIn(body, this.#host)) {
+      if (isFallbackTag(tag.tag)) this.fallbacks.push(tag.tag);
+      else this.tags.set(tag.tag, tag);
+    }
     this.peer = peer;
     this.read += 1;
   }
 }
 
-/** Tags that stand in for the referrers API go with what they refer to. */
 function namesIn({ tags }: Readonly<Record<string, unknown>>, host: string): ListedTag[] {
   const names = tags ?? [];
   if (!Array.isArray(names) || names.some((name) => typeof name !== 'string'))
     throw new TransferError('Invalid', `${host}: answered a list of tags that is no list of names`);
-  return names.filter((name) => !isFallbackTag(name)).map((tag) => ({ tag }));
+  return names.map((tag) => ({ tag }));
 }
 
 function changedMidway(host: string): TransferError {

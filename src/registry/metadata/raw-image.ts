@@ -16,23 +16,21 @@ export type RawImage = readonly [
   tags: string | null,
 ];
 
+type Filling = { -readonly [Key in keyof ImageRow]: ImageRow[Key] };
+
 /** Media types are few: each is kept once, however many images have it. */
 export function imageShaper(): (raw: RawImage) => ImageRow {
   const types = new Map<string, string>();
   return ([, digest, mediaType, pushedAt, pulledHour, contentSize, subject, config, children, tags]) => {
     const known = types.get(mediaType);
     if (known === undefined) types.set(mediaType, mediaType);
-    return {
-      digest,
-      tags: linesOf(tags),
-      mediaType: known ?? mediaType,
-      pushedAt,
-      ...(pulledHour !== null && { pulledHour }),
-      contentSize,
-      ...(children !== null && { children: children.split('\n') as Digest[] }),
-      ...(subject !== null && { subject }),
-      ...(config !== null && { config }),
-    };
+    // No spread: it takes longer than all the reading.
+    const row: Filling = { digest, tags: linesOf(tags), mediaType: known ?? mediaType, pushedAt, contentSize };
+    if (pulledHour !== null) row.pulledHour = pulledHour;
+    if (children !== null) row.children = children.split('\n') as Digest[];
+    if (subject !== null) row.subject = subject;
+    if (config !== null) row.config = config;
+    return row;
   };
 }
 

@@ -17,7 +17,17 @@ const EXPLAIN = [
 ];
 
 /** Read whole on purpose: what nobody has folded, stamped or done yet, and what people list. */
-const SMALL = ['statistics', 'statistics_deltas', 'pending_changes', 'feed', 'accounting', 'jobs', 'snapshots'];
+const SMALL = [
+  'statistics',
+  'statistics_deltas',
+  'pending_changes',
+  'feed',
+  'accounting',
+  'jobs',
+  'snapshots',
+  'in_use',
+  'inventories',
+];
 
 async function readAll(store: MetadataStore): Promise<void> {
   const [repository, some] = ['r', digest(1)];
@@ -77,6 +87,29 @@ async function replicateAll(store: MetadataStore): Promise<void> {
   await store.trimHistory({ before: 99, upTo: 1000, limit: 9 });
 }
 
+async function retainAll(store: MetadataStore): Promise<void> {
+  const [repository, index, image, part] = ['x', digest(0xa1), digest(0xa2), digest(0xa3)];
+  const edges = [layer(part, false), { kind: 'child' as const, digest: image, required: false }];
+  await store.putManifest(manifest({ repository, digest: image, tags: ['a', 'b'], contentSize: 1 }));
+  await store.putManifest(manifest({ repository, digest: index, edges, subject: image }));
+  const report = { cluster: 'c', reportedAt: 1, receivedAt: 1, document: '{}', names: ['n'] };
+  const { revision: inUseRevision } = await store.putInventory(report);
+  const images = await store.imagesOf(repository, [index, image]);
+  for await (const batch of store.images(repository)) assert.equal(batch.length, 2);
+  const batch = { repository, images, by: by(1), policy: 'p', until: 2, inUseRevision };
+  assert.equal((await store.expire(batch)).outcome, 'done');
+  const last = { expiredAt: 1, repository: '', digest: image };
+  assert.equal((await store.trash({ last, limit: 9 })).length, 9);
+  await store.trash({ repository, last, limit: 9 });
+  await store.inTrash({ digests: [image], tags: [{ repository, tag: 'a' }] });
+  assert.equal((await store.restore({ repository, digests: [index, image], by: by(3) })).length, 2);
+  await store.expire(batch);
+  await store.putManifest(manifest({ repository, digest: image }));
+  assert.equal(await store.emptyTrash(2, 9), 1);
+  await store.inventories();
+  await store.keepInventories(['d']);
+}
+
 async function writeAll(store: MetadataStore): Promise<void> {
   const [repository, blob, some] = ['r', digest(1), digest(2)];
   await addBlob(store, repository, blob);
@@ -129,7 +162,7 @@ function slowSteps({ steps }: Plan, leading: ReadonlyMap<string, string>): strin
     const relation = /Scan(?: Backward)?(?: using \S+)? on "?(\w+)/.exec(step)?.[1];
     if (relation === undefined)
       return /^\s*(->)?\s*(Sort|HashAggregate|Hash Join|Merge Join) {2}\(/.test(step) && isLarge(steps, at);
-    if (SMALL.includes(relation) || /(Function|Subquery|CTE|Values) Scan/.test(step)) return false;
+    if (SMALL.includes(relation) || /(Function|Subquery|CTE|Values|WorkTable) Scan/.test(step)) return false;
     // A condition that leaves the first column of the index open walks all of it.
     const first = leading.get(/using (\w+)/.exec(step)?.[1] ?? '') ?? 'no index';
     return !new RegExp(`Index Cond: .*\\b${first}\\b`).test(steps[at + 1] ?? '');
@@ -159,6 +192,11 @@ const FILL = `
   UPDATE feed SET sequence = 20000;
   INSERT INTO removals SELECT 'gone' || n, 1, n, n, n FROM generate_series(1, 5000) AS n;
   INSERT INTO uploads SELECT 'u' || n, 'bulk/1', 'x', n FROM generate_series(1, 5000) AS n;
+  INSERT INTO trash (repository, digest, media_type, size, subject, pushed_at, pushed_by, content_size, expired_at, until, policy)
+    SELECT 'bulk/' || n % 9, 'sha256:' || md5(n::text), 'm', 1, 'sha256:' || md5((n / 100)::text), n, 'x', 1, n, n + 1000, 'p' FROM generate_series(1, 5000) AS n;
+  INSERT INTO trash_bytes SELECT id, 'x' FROM trash;
+  INSERT INTO trash_edges SELECT id, 'config', 'sha256:' || md5((id % 900)::text), repository FROM trash;
+  INSERT INTO trash_tags SELECT id, 'v' || id, repository FROM trash;
   INSERT INTO rules SELECT 'retention', 'n' || n, 1, '{}', 1, 'x', 'u' FROM generate_series(1, 5000) AS n;
   INSERT INTO copies SELECT 'n', 'x' || n % 3, 'bulk/1', 't' || n, 'd', NULL, 1 FROM generate_series(1, 5000) AS n;
   ANALYZE`;
@@ -172,6 +210,7 @@ test('no statement scans a table or sorts one', async () => {
     const filled = (await readFile(join(server.folder, 'log'))).length;
     await writeAll(store);
     await replicateAll(store);
+    await retainAll(store);
     await readAll(store);
     await store.close();
     const plans = plansOf((await readFile(join(server.folder, 'log'))).subarray(filled).toString()).filter(
@@ -183,10 +222,9 @@ test('no statement scans a table or sorts one', async () => {
     const rows = await server.query<{ name: string; text: string }>(indexes, name);
     const leading = new Map(rows.map(({ name, text }) => [name, /\((\w+)/.exec(text)?.[1] ?? '']));
     const slow = plans.filter((plan) => slowSteps(plan, leading).length > 0);
-    assert.deepEqual(
-      slow.map((plan) => `${plan.statement}\n${plan.steps.join('\n')}`),
-      [],
-    );
+    // One that is slow may have been run for each row.
+    const different = new Map(slow.map((plan) => [plan.statement, `${plan.statement}\n${plan.steps.join('\n')}`]));
+    assert.deepEqual([...different.values()], []);
   } finally {
     await server.remove();
   }

@@ -109,10 +109,13 @@ BEGIN
 END $$;
 
 CREATE FUNCTION fn.restore(p_repository text, p_digests text[], p_actor text, p_now bigint, p_origin text) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE repo bigint := fn.lock_repository(p_repository); one record; manifest bigint; tag text; restored jsonb := '[]'; free text[]; taken text[];
+DECLARE
+  repo bigint := fn.lock_repository(p_repository);
+  family bigint[] := fn.trashed_family(p_repository, p_digests);
+  one record; manifest bigint; tag text; restored jsonb := '[]'; free text[]; taken text[];
 BEGIN
   -- Children come before the index that holds them.
-  FOR one IN SELECT id, digest FROM trash WHERE id = ANY (fn.trashed_family(p_repository, p_digests)) ORDER BY children IS NOT NULL, id FOR UPDATE LOOP
+  FOR one IN SELECT id, digest FROM trash WHERE id = ANY (family) ORDER BY children IS NOT NULL, id FOR UPDATE LOOP
     INSERT INTO manifests (repository_id, ${COMMON}, content_size, config, children)
       SELECT repo, ${COMMON}, content_size, config, children FROM trash WHERE id = one.id
       ON CONFLICT (repository_id, digest) DO NOTHING RETURNING id INTO manifest;

@@ -43,8 +43,8 @@ test('twenty kills during an enforcement', { timeout: 600_000 }, async () => {
   const planned = tags.slice(10, 1210);
   const kept = [...tags.slice(0, 10), ...tags.slice(1210), 'other'].sort();
   const digests = await house(server).push('kills/app', [...tags, 'other']);
-  let generation = 0;
-  await put(server, { generation: ++generation, suspend: false });
+  let generation = 1;
+  await put(server, { generation, suspend: false });
   let midway = 0;
   for (let round = 0; round < kills; round++) {
     const current: Server = server;
@@ -55,7 +55,10 @@ test('twenty kills during an enforcement', { timeout: 600_000 }, async () => {
     const left = new Set(await house(server).tags('kills/app'));
     for (const tag of kept) assert.ok(left.has(tag), `${tag} is gone in round ${round}`);
     if (left.size > kept.length) midway += 1;
-    else await again(server, { planned, generation: (generation += 2) });
+    else {
+      generation += 2;
+      await again(server, { planned, generation });
+    }
   }
   assert.ok(midway >= kills / 2, `only ${midway} of ${kills} kills came in the middle`);
   const it = house(server);

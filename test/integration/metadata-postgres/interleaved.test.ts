@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { named } from '../../../src/registry/metadata/postgres/names.ts';
 import { openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
+import type { Expiry } from '../../../src/registry/metadata/retaining.ts';
 import type { MetadataStore } from '../../../src/registry/metadata/store.ts';
 import { addBlob, by, digest, layer, manifest } from '../../contract/fixtures.ts';
 import { type PostgresServer, startPostgres } from '../../programs/postgres.ts';
@@ -31,7 +32,8 @@ async function begin(sql: string, values: unknown[]): Promise<void> {
   await held.query(named(sql), values);
 }
 
-const PUT = `SELECT fn.put_manifest($1, $2, 'm', 'x', NULL, NULL, NULL, $3, $4, $5, $6, false, NULL, false, 'held', 1, NULL)`;
+const PUT = `SELECT fn.put_manifest($1, $2, 'm', 'x', NULL, NULL, NULL, $3, $4, $5, $6, false, NULL, false, 'held', 1, NULL,
+  NULL, NULL, NULL, NULL, NULL)`;
 const DELETE = `SELECT fn.delete_manifest($1, $2, 'held', 1, NULL)`;
 
 /** Whether a promise waits for the open transaction. */
@@ -127,6 +129,41 @@ test('pushes to other repositories, of images with the same base, wait for nobod
   assert.equal(await isWaiting(others), false);
   await held.query('COMMIT');
   assert.equal((await others)[2], undefined);
+});
+
+async function batchOf(repository: string): Promise<Expiry> {
+  const images = await store.imagesOf(repository, [digest(1)]);
+  const { revision: inUseRevision } = await store.inventories();
+  return { repository, images, by: by(5), policy: 'p', until: 9, inUseRevision };
+}
+
+test('nothing expires by a plan that did not know of a report, however close the two are', async () => {
+  await store.putManifest(manifest({ repository: 'use/a', digest: digest(1) }));
+  const batch = await batchOf('use/a');
+  await begin(`SELECT fn.put_inventory('c', 1, 1, '{}', ARRAY['first'])`, []);
+  const expiring = store.expire(batch);
+  assert.ok(await isWaiting(expiring));
+  await held.query('COMMIT');
+  assert.deepEqual(await expiring, { outcome: 'in-use-changed' });
+  const { inUseRevision } = await batchOf('use/a');
+  const values = ['use/a', [digest(1)], [''], [-1], [], [], 'p', 9, inUseRevision, 'held', 5, null];
+  await begin('SELECT fn.expire($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)', values);
+  const report = { cluster: 'c', reportedAt: 2, receivedAt: 2, document: '{}', names: ['second'] };
+  const reporting = store.putInventory(report);
+  assert.ok(await isWaiting(reporting), 'it has to find in the trash what it names');
+  await held.query('COMMIT');
+  assert.deepEqual(await reporting, { revision: inUseRevision + 1 });
+  assert.equal((await store.inTrash({ digests: [digest(1)] })).length, 1);
+});
+
+test('a pull that is being noted keeps its image', async () => {
+  await store.putManifest(manifest({ repository: 'pull/a', digest: digest(1) }));
+  const batch = await batchOf('pull/a');
+  await begin('SELECT fn.note_pulls($1, $2, $3)', [['pull/a'], [digest(1)], [7]]);
+  const expiring = store.expire(batch);
+  assert.ok(await isWaiting(expiring));
+  await held.query('COMMIT');
+  assert.deepEqual(await expiring, { outcome: 'done', expired: [], changed: [digest(1)] });
 });
 
 test('an export shows one moment, however much is written meanwhile', async () => {

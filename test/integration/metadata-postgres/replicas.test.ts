@@ -7,6 +7,7 @@ import { openPostgres } from '../../../src/registry/metadata/postgres/open.ts';
 import type { MetadataStore } from '../../../src/registry/metadata/store.ts';
 import { addBlob, by, digest, layer, manifest } from '../../contract/fixtures.ts';
 import { feed } from '../../contract/metadata.contract.ts';
+import { expireNow } from '../../contract/metadata-retention.contract.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
 import { type Call, type Condition, type Event, isLinearizable } from './linearizable.ts';
 
@@ -191,43 +192,54 @@ test('counts are exact after three replicas wrote at once, folded or not', async
   await close();
 });
 
-test('no blob that a manifest needs is ever dropped, and none is forgotten, while replicas push, delete and reclaim', async () => {
+test('no blob that a manifest needs is ever dropped, and none is forgotten, while replicas push, delete, expire, restore and reclaim', async () => {
   const { stores, database, close } = await replicas(3);
   const blobs = Array.from({ length: 4 }, (_, n) => digest(0xf0 + n));
   let now = 1;
-  const push = async (store: MetadataStore, n: number) => {
-    const repository = `reclaim/r${randomInt(2)}`;
+  const repository = () => `reclaim/r${randomInt(2)}`;
+  const image = () => digest(randomInt(6));
+  const push = async (store: MetadataStore) => {
+    const where = repository();
     const edges = blobs.filter(() => randomInt(2) === 0).map((target) => layer(target));
-    const put = await store.putManifest(manifest({ repository, digest: digest(n), edges, by: by(now) }));
-    if (put.outcome === 'missing') for (const absent of put.digests) await addBlob(store, repository, absent, now);
+    const put = await store.putManifest(
+      manifest({ repository: where, digest: image(), edges, tags: pick([[], ['t']]), by: by(now) }),
+    );
+    if (put.outcome === 'missing') for (const absent of put.digests) await addBlob(store, where, absent, now);
   };
-  const one = async (store: MetadataStore) => {
-    const repository = `reclaim/r${randomInt(2)}`;
-    now += 1;
-    switch (randomInt(6)) {
-      case 0:
-      case 1:
-        return push(store, randomInt(6));
-      case 2:
-        return store.deleteManifest(repository, digest(randomInt(6)), by(now));
-      case 3:
-        return store.mountBlob({ repository, from: `reclaim/r${randomInt(2)}`, digest: pick(blobs), now });
-      case 4:
-        return store.condemnBlobs({ before: now, now, limit: 9 });
-      default:
-        return store.dropCondemned({ condemnedBefore: now, before: now, now, limit: 9 });
-    }
-  };
+  const steps: ((store: MetadataStore) => Promise<unknown>)[] = [
+    push,
+    push,
+    push,
+    (store) => store.deleteManifest(repository(), image(), by(now)),
+    (store) => store.mountBlob({ repository: repository(), from: repository(), digest: pick(blobs), now }),
+    (store) => store.deleteBlob(repository(), pick(blobs), now),
+    (store) => store.condemnBlobs({ before: now, now, limit: 9 }),
+    (store) => store.dropCondemned({ condemnedBefore: now, before: now, now, limit: 9 }),
+    (store) => expireNow(store, repository(), [image(), image(), image()], { at: now, until: now + randomInt(60) }),
+    (store) => store.restore({ repository: repository(), digests: [image(), image()], by: by(now) }),
+    (store) => store.emptyTrash(now, 9),
+    (store) => store.notePulls([1, 2, 3].map(() => ({ repository: repository(), digest: image(), hour: now }))),
+  ];
   const client = async (store: MetadataStore) => {
-    for (let n = 0; n < 150; n += 1) await one(store);
+    for (let n = 0; n < 200; n += 1) {
+      now += 1;
+      await pick(steps)(store);
+    }
   };
   await Promise.all([...stores, ...stores].map(client));
   const wrong = await server.query(
     `SET search_path = ne_registry;
-     SELECT 'lost' AS what, e.target FROM edges e WHERE e.kind = 'layer' AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = e.target)
-     UNION ALL SELECT 'forgotten', b.digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest)
+     CREATE VIEW needs AS SELECT target, r.name AS repository FROM edges e JOIN repositories r ON r.id = e.repository_id UNION ALL SELECT target, repository FROM trash_edges;
+     SELECT 'lost' AS what, e.target FROM needs e WHERE NOT EXISTS (SELECT 1 FROM blobs b JOIN repository_blobs v ON v.blob_id = b.id
+         WHERE b.digest = e.target AND v.repository = e.repository)
+     UNION ALL SELECT 'forgotten', b.digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM needs e WHERE e.target = b.digest)
        AND NOT EXISTS (SELECT 1 FROM review_queue q WHERE q.blob_id = b.id)
-     UNION ALL SELECT 'queued though needed', b.digest FROM blobs b JOIN review_queue q ON q.blob_id = b.id WHERE EXISTS (SELECT 1 FROM edges e WHERE e.target = b.digest)`,
+     UNION ALL SELECT 'queued though needed', b.digest FROM blobs b JOIN review_queue q ON q.blob_id = b.id WHERE EXISTS (SELECT 1 FROM needs e WHERE e.target = b.digest)
+     UNION ALL SELECT 'in both places', t.digest FROM trash t JOIN repositories r ON r.name = t.repository JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+     UNION ALL SELECT 'miscounted', 'tags' WHERE (SELECT count(*) FROM tags) <> (SELECT tags FROM statistics) + (SELECT coalesce(sum(tags), 0) FROM statistics_deltas)
+     UNION ALL SELECT 'miscounted', 'manifests' WHERE (SELECT count(*) FROM manifests) <> (SELECT manifests FROM statistics) + (SELECT coalesce(sum(manifests), 0) FROM statistics_deltas)
+     UNION ALL SELECT 'miscounted', 'bytes' WHERE (SELECT coalesce(sum(size), 0) FROM review_queue)
+       <> (SELECT reclaimable_bytes FROM statistics) + (SELECT coalesce(sum(reclaimable_bytes), 0) FROM statistics_deltas)`,
     database.name,
   );
   assert.deepEqual(wrong, []);

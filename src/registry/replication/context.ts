@@ -6,6 +6,7 @@ import type { Slots } from '../../transfer/registry/slots.ts';
 import type { MetadataStore, Millis } from '../metadata/store.ts';
 import type { Breaker } from './breaker.ts';
 import type { LoadedRule } from './document.ts';
+import type { SharedReads } from './fan-out/shared-source.ts';
 import type { Listing, Side } from './side.ts';
 
 /** What all parts of one rule at work have in common. */
@@ -14,12 +15,14 @@ export interface RuleContext {
   readonly source: Side;
   readonly metadata: MetadataStore;
   readonly log: Pick<Log, 'debug' | 'info' | 'warn'>;
-  /** Places for blobs of this rule. */
+  /** Places for blobs of this rule; where reads are shared, of each target. */
   readonly slots: Slots;
   readonly bandwidth: BandwidthLimit | undefined;
   /** Of the whole process. */
   readonly ledger: BlobLedger;
   readonly platforms: readonly Platform[];
+  /** Where several targets take from another registry: what they read is asked for once. */
+  readonly sharing: SharedReads | undefined;
   /** Of the source; each target has one of its own. */
   readonly sourceBreaker: Breaker;
   now(): Millis;

@@ -63,12 +63,13 @@ export async function copyReferrersOf(
 }
 
 function settingsOf(
-  { source, slots, bandwidth, ledger, loaded }: RuleContext,
+  { source, sharing, slots, bandwidth, ledger, loaded }: RuleContext,
   { from, to, target }: Pick<TagToCopy, 'from' | 'to' | 'target'>,
   watch: CopyWatch,
 ): CopySettings {
+  const image = source.image(from);
   return {
-    source: source.image(from),
+    source: sharing?.of(image) ?? image,
     target: target.image(to),
     concurrency: loaded.rule.concurrency,
     slots,

@@ -79,6 +79,7 @@ export class ReplicationDesk {
       bandwidth: undefined,
       ledger: new BlobLedger(),
       platforms: rule.platforms.map(parsePlatform),
+      sharing: undefined,
       sourceBreaker: new Breaker({ waits: rule.retry, now, chance }),
       now,
       chance,

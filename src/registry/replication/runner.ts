@@ -14,6 +14,7 @@ import type { RuleContext } from './context.ts';
 import { deleteFound } from './delete-tags.ts';
 import type { LoadedRule } from './document.ts';
 import { failureOf } from './failure.ts';
+import { SharedReads } from './fan-out/shared-source.ts';
 import { Lane } from './lane.ts';
 import { Notes } from './notes.ts';
 import type { Failure } from './pending.ts';
@@ -56,6 +57,7 @@ export class RuleRunner {
       bandwidth: rule.bandwidth === undefined ? undefined : new BandwidthLimit(rule.bandwidth),
       ledger: parts.ledger,
       platforms: rule.platforms.map(parsePlatform),
+      sharing: source.own || targets.length === 1 ? undefined : new SharedReads(() => this.#busyLanes()),
       sourceBreaker: new Breaker({ waits: rule.retry, now: parts.now, chance: parts.chance }),
       now: parts.now,
       chance: parts.chance,
@@ -65,7 +67,7 @@ export class RuleRunner {
     this.lanes = targets.map((place) => {
       const known = before?.targets.find(({ target }) => target === place.text);
       const lane = new Lane({
-        context: this.context,
+        context: this.context.sharing ? { ...this.context, slots: new Slots(rule.concurrency) } : this.context,
         place,
         signal: this.#stopping.signal,
         bytesBefore: known?.bytesTransferred ?? 0,
@@ -164,6 +166,11 @@ export class RuleRunner {
 
   get halted(): number {
     return this.#outlook.halted;
+  }
+
+  #busyLanes(): number {
+    const now = this.context.now();
+    return this.lanes.filter(({ pending, breaker }) => pending.size > 0 && breaker.openUntil <= now).length;
   }
 
   #touch(): void {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { startFaultProxy } from '../../programs/fault-proxy.ts';
 import { descriptor, digestOf, imageType, indexType } from '../registry/client.ts';
 import { connectionTo, type Site, self, startSite, until } from './lab.ts';
 
@@ -172,4 +174,30 @@ test('nothing is copied in a dry run or while the rule is suspended, and a plan 
   assert.deepEqual(await b.tags('quiet/app'), {});
   await a.rule('quiet', spec, connections);
   await until('both', async () => Object.keys(await b.tags('quiet/app')).length === 2);
+});
+
+test('images for several targets are read from the source once', async () => {
+  const c = await startSite();
+  const line = await startFaultProxy(a.server.host);
+  try {
+    const layer = randomBytes(9_000_000);
+    await a.pushBlob('many/app', layer);
+    const { digest } = await a.pushImage('many/app', '1.0', { layers: [descriptor(layer)] });
+    const targets = ['here.example/many/one', 'here.example/many/two', `${b.server.host}/many/three`];
+    await c.rule('many', { source: `${line.host}/many/app`, targets }, [
+      self,
+      connectionTo(a.server, line.host),
+      connectionTo(b.server),
+    ]);
+    await until('all three', async () => {
+      const found = [await c.tag('many/one', '1.0'), await c.tag('many/two', '1.0'), await b.tag('many/three', '1.0')];
+      return found.every((each) => each === digest);
+    });
+    const reads = (what: string) => line.requests.filter((each) => each.startsWith('GET ') && each.includes(what));
+    assert.equal(reads(`/blobs/${digestOf(layer)}`).length, 1);
+    assert.equal(reads(`/manifests/${digest}`).length, 1);
+  } finally {
+    await line.close();
+    await c.server.discard();
+  }
 });

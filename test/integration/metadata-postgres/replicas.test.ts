@@ -194,13 +194,13 @@ test('counts are exact after three replicas wrote at once, folded or not', async
 
 test('no blob that a manifest needs is ever dropped, and none is forgotten, while replicas push, delete, expire, restore and reclaim', async () => {
   const { stores, database, close } = await replicas(3);
-  const blobs = Array.from({ length: 4 }, (_, n) => digest(0xf0 + n));
+  const blobs = Array.from({ length: 16 }, (_, n) => digest(0xf0 + n));
   let now = 1;
   const repository = () => `reclaim/r${randomInt(2)}`;
-  const image = () => digest(randomInt(6));
+  const image = () => digest(randomInt(12));
   const push = async (store: MetadataStore) => {
     const where = repository();
-    const edges = blobs.filter(() => randomInt(2) === 0).map((target) => layer(target));
+    const edges = blobs.filter(() => randomInt(12) === 0).map((target) => layer(target));
     const put = await store.putManifest(
       manifest({ repository: where, digest: image(), edges, tags: pick([[], ['t']]), by: by(now) }),
     );
@@ -215,7 +215,7 @@ test('no blob that a manifest needs is ever dropped, and none is forgotten, whil
     (store) => store.deleteBlob(repository(), pick(blobs), now),
     (store) => store.condemnBlobs({ before: now, now, limit: 9 }),
     (store) => store.dropCondemned({ condemnedBefore: now, before: now, now, limit: 9 }),
-    (store) => expireNow(store, repository(), [image(), image(), image()], { at: now, until: now + randomInt(60) }),
+    (store) => expireNow(store, repository(), [image(), image(), image()], { at: now, until: now + randomInt(2000) }),
     (store) => store.restore({ repository: repository(), digests: [image(), image()], by: by(now) }),
     (store) => store.emptyTrash(now, 9),
     (store) => store.notePulls([1, 2, 3].map(() => ({ repository: repository(), digest: image(), hour: now }))),

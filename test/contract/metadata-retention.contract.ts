@@ -294,6 +294,15 @@ export function metadataRetentionContract(name: string, open: OpenMetadata): voi
             { cluster: 'b', reportedAt: 1, receivedAt: 2, document: '[]', names: [] },
           ],
         });
+        assert.deepEqual(await store.reporters(), {
+          revision: revision + 2,
+          reports: [
+            { cluster: 'a', reportedAt: 7, receivedAt: 8 },
+            { cluster: 'b', reportedAt: 1, receivedAt: 2 },
+          ],
+        });
+        assert.deepEqual((await store.inventory('a'))?.names, ['y', 'x']);
+        assert.equal(await store.inventory('c'), undefined);
         await store.keepInventories(['b', 'c']);
         const { reports } = await store.inventories();
         assert.deepEqual(

@@ -126,6 +126,8 @@ function retainAll(connection: Connection): void {
   operations.putManifest(connection, manifest({ repository, digest: image }));
   assert.equal(operations.emptyTrash(connection, { now: 2, limit: 9 }), 1);
   inventories.inventories(connection);
+  inventories.reporters(connection);
+  inventories.inventory(connection, 'd');
   operations.keepInventories(connection, { clusters: ['d'] });
 }
 

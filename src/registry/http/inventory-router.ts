@@ -5,7 +5,7 @@ import { type Clusters, shownCluster } from '../retention/clusters.ts';
 import { type AdministratorRooms, administratorsOnly, reportersAsWell } from './administrators.ts';
 
 export interface InventoryRooms {
-  readonly metadata: Pick<Retaining, 'inventories' | 'putInventory'>;
+  readonly metadata: Pick<Retaining, 'inventory' | 'putInventory' | 'reporters'>;
   readonly clusters: Clusters;
   /** Some cluster reported for the first time, or names something that it did not before. */
   reported(): void;
@@ -54,8 +54,8 @@ async function take(rooms: InventoryRooms & AdministratorRooms, cluster: string,
   const { receiveReport } = await import('../../domain/retention/report.ts');
   try {
     const inventory = parseInventory(body);
-    const known = await rooms.metadata.inventories();
-    const before = known.reports.find((report) => report.cluster === cluster);
+    const known = await rooms.metadata.reporters();
+    const before = await rooms.metadata.inventory(cluster);
     const { revision } = await rooms.metadata.putInventory(
       receiveReport(before, { cluster, receivedAt: rooms.now(), inventory }),
     );

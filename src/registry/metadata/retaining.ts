@@ -41,6 +41,10 @@ export interface Retaining {
   putInventory(report: InventoryRow): Promise<{ revision: number }>;
   /** All reports, with the revision that they are of. */
   inventories(): Awaitable<{ revision: number; reports: InventoryRow[] }>;
+  /** Who has reported and when, without what is in the reports, which is much. */
+  reporters(): Awaitable<{ revision: number; reports: Reporter[] }>;
+  /** The report of one cluster. */
+  inventory(cluster: string): Awaitable<InventoryRow | undefined>;
   /** Forgets clusters that are not listed. */
   keepInventories(clusters: readonly string[]): Promise<void>;
 }
@@ -105,13 +109,16 @@ export interface RestoredImage {
   readonly tagsTaken: readonly string[];
 }
 
-/** What one cluster runs. */
-export interface InventoryRow {
+export interface Reporter {
   readonly cluster: string;
   /** By the clock of the cluster. */
   readonly reportedAt: Millis;
   /** By the clock of this registry, which alone decides what is stale. */
   readonly receivedAt: Millis;
+}
+
+/** What one cluster runs. */
+export interface InventoryRow extends Reporter {
   /** JSON: what is used, and by whom (`domain/retention/inventory.ts`). */
   readonly document: string;
   /** What the document names, each once, for telling whether a report names anything new. */

@@ -1,4 +1,4 @@
-import type { InventoryRow, Retaining } from '../metadata/retaining.ts';
+import type { InventoryRow, Reporter, Retaining } from '../metadata/retaining.ts';
 import type { Millis } from '../metadata/store.ts';
 
 /** Which clusters report here, and from when on a report is stale. */
@@ -18,17 +18,23 @@ export interface ClusterReport {
   readonly namespaces?: readonly string[];
 }
 
-/** Reading all reports is work: what is remembered of them is this old at most, milliseconds. */
+/** What is remembered of the reports is this old at most, milliseconds. */
 const lifetime = 15_000;
 
 /** Who has reported, and when: for people, metrics and conditions. What counts for an image is read anew each time. */
 export class Clusters {
-  readonly #metadata: Pick<Retaining, 'inventories'>;
+  readonly #metadata: Pick<Retaining, 'inventory' | 'reporters'>;
   readonly #settings: () => InUseSettings;
   readonly #now: () => Millis;
   #known: { at: Millis; reports: Promise<ClusterReport[]> } | undefined;
+  /** What was in the last report of each that was looked into. */
+  readonly #shortened = new Map<string, ClusterReport>();
 
-  constructor(parts: { metadata: Pick<Retaining, 'inventories'>; settings: () => InUseSettings; now: () => Millis }) {
+  constructor(parts: {
+    metadata: Pick<Retaining, 'inventory' | 'reporters'>;
+    settings: () => InUseSettings;
+    now: () => Millis;
+  }) {
     this.#metadata = parts.metadata;
     this.#settings = parts.settings;
     this.#now = parts.now;
@@ -68,8 +74,21 @@ export class Clusters {
 
   async #read(): Promise<ClusterReport[]> {
     if (this.#settings().clusters.length === 0) return [];
-    const { reports } = await this.#metadata.inventories();
-    return reports.map(shortened);
+    const { reports } = await this.#metadata.reporters();
+    const found: ClusterReport[] = [];
+    for (const reporter of reports) found.push(await this.#lookInto(reporter));
+    return found;
+  }
+
+  /** A report is long, and the same until another one comes. */
+  async #lookInto(reporter: Reporter): Promise<ClusterReport> {
+    const { cluster: name, ...times } = reporter;
+    const known = this.#shortened.get(name);
+    if (known?.receivedAt === times.receivedAt && known.reportedAt === times.reportedAt) return known;
+    const row = await this.#metadata.inventory(name);
+    const report = row === undefined ? { name, ...times, images: 0 } : shortened(row);
+    this.#shortened.set(name, report);
+    return report;
   }
 }
 

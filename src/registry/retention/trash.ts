@@ -27,9 +27,9 @@ export async function rescueInUse(
   const { metadata } = parts;
   const rescued: Rescued[] = [];
   if (!filled) return { rescued, revision: undefined };
-  const { revision, reports } = await metadata.inventories();
   // Nothing goes that was in use then: what expires is compared with the reports of the very moment.
-  if (revision === since) return { rescued, revision };
+  if ((await metadata.reporters()).revision === since) return { rescued, revision: since };
+  const { revision, reports } = await metadata.inventories();
   const names = [...new Set(reports.flatMap((report) => report.names))];
   for (let at = 0; at < names.length; at += BATCH) {
     const { digests, tags } = meant(names.slice(at, at + BATCH));

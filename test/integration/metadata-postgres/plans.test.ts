@@ -107,6 +107,8 @@ async function retainAll(store: MetadataStore): Promise<void> {
   await store.putManifest(manifest({ repository, digest: image }));
   assert.equal(await store.emptyTrash(2, 9), 1);
   await store.inventories();
+  await store.reporters();
+  await store.inventory('d');
   await store.keepInventories(['d']);
 }
 

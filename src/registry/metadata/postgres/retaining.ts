@@ -6,6 +6,7 @@ import type {
   ExpiryResult,
   ImageRow,
   InventoryRow,
+  Reporter,
   RestoredImage,
   Retaining,
   TrashNames,
@@ -55,6 +56,14 @@ const revision: Statement = { name: 'in_use_revision', text: 'SELECT revision FR
 const reports: Statement = {
   name: 'inventories',
   text: `SELECT cluster, reported_at AS "reportedAt", received_at AS "receivedAt", document, names FROM inventories ORDER BY cluster`,
+};
+const reporters: Statement = {
+  name: 'reporters',
+  text: 'SELECT cluster, reported_at AS "reportedAt", received_at AS "receivedAt" FROM inventories ORDER BY cluster',
+};
+const one: Statement = {
+  name: 'inventory',
+  text: `SELECT cluster, reported_at AS "reportedAt", received_at AS "receivedAt", document, names FROM inventories WHERE cluster = $1`,
 };
 const keep: Statement = { name: 'keep_inventories', text: 'DELETE FROM inventories WHERE cluster <> ALL ($1)' };
 
@@ -134,6 +143,16 @@ export class PostgresRetaining implements Retaining {
   async inventories(): Promise<{ revision: number; reports: InventoryRow[] }> {
     const [row] = await this.#database.read<{ revision: number }>(revision, []);
     return { revision: row?.revision ?? 0, reports: await this.#database.read<InventoryRow>(reports, []) };
+  }
+
+  async reporters(): Promise<{ revision: number; reports: Reporter[] }> {
+    const [row] = await this.#database.read<{ revision: number }>(revision, []);
+    return { revision: row?.revision ?? 0, reports: await this.#database.read<Reporter>(reporters, []) };
+  }
+
+  async inventory(cluster: string): Promise<InventoryRow | undefined> {
+    const [row] = await this.#database.read<InventoryRow>(one, [cluster]);
+    return row;
   }
 
   async keepInventories(clusters: readonly string[]): Promise<void> {

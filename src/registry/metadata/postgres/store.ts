@@ -283,6 +283,12 @@ export class PostgresStore implements MetadataStore {
   inventories() {
     return this.#retaining.inventories();
   }
+  reporters() {
+    return this.#retaining.reporters();
+  }
+  inventory(cluster: string) {
+    return this.#retaining.inventory(cluster);
+  }
   keepInventories(clusters: readonly string[]) {
     return this.#retaining.keepInventories(clusters);
   }

@@ -315,6 +315,12 @@ export class SqliteStore implements MetadataStore, Retaining {
   putInventory(report: InventoryRow) {
     return this.#writer.execute('putInventory', report);
   }
+  inventory(cluster: string) {
+    return this.#read((reader) => inventoryReads.inventory(reader, cluster));
+  }
+  reporters() {
+    return this.#read(inventoryReads.reporters);
+  }
   inventories() {
     return this.#read(inventoryReads.inventories);
   }

@@ -261,7 +261,7 @@ export function policiesContract(start: (options: ServerOptions) => Promise<Serv
         'GET',
         `/admin/v1/retention/explain?repository=asked/one&reference=${reference}`,
       );
-      return { status: found.status, ...(found.json() as Record<string, unknown>) };
+      return { ...(found.json() as Record<string, unknown>), status: found.status } as Record<string, unknown>;
     };
     assert.equal((await explain('v000')).reason, 'no policy selects its repository');
     await it.put('asked', { ...spec, mode: 'DryRun' });

@@ -1,4 +1,4 @@
-import type { InventoryRow } from '../../retaining.ts';
+import type { InventoryRow, Reporter } from '../../retaining.ts';
 import type { Connection } from '../connection.ts';
 
 type Raw = Omit<InventoryRow, 'names'> & { names: string };
@@ -12,6 +12,22 @@ export function inventories(connection: Connection): { revision: number; reports
   const revision = inUseRevision(connection);
   const sql = `SELECT cluster, reported_at AS reportedAt, received_at AS receivedAt, document, names
     FROM inventories ORDER BY cluster`;
-  const reports = connection.all<Raw>(sql).map((raw) => ({ ...raw, names: JSON.parse(raw.names) as string[] }));
-  return { revision, reports };
+  return { revision, reports: connection.all<Raw>(sql).map(rowOf) };
+}
+
+export function reporters(connection: Connection): { revision: number; reports: Reporter[] } {
+  const revision = inUseRevision(connection);
+  const sql = 'SELECT cluster, reported_at AS reportedAt, received_at AS receivedAt FROM inventories ORDER BY cluster';
+  return { revision, reports: connection.all<Reporter>(sql).map((raw) => ({ ...raw })) };
+}
+
+export function inventory(connection: Connection, cluster: string): InventoryRow | undefined {
+  const sql = `SELECT cluster, reported_at AS reportedAt, received_at AS receivedAt, document, names
+    FROM inventories WHERE cluster = ?`;
+  const raw = connection.get<Raw>(sql, cluster);
+  return raw && rowOf(raw);
+}
+
+function rowOf(raw: Raw): InventoryRow {
+  return { ...raw, names: JSON.parse(raw.names) as string[] };
 }

@@ -26,19 +26,39 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('put' as const), repository, of, blob, tags: fc.uniqueArray(tag), condition }),
   fc.record({ do: fc.constant('delete-tag' as const), repository, tag }),
   fc.record({ do: fc.constant('delete' as const), repository, of }),
+  fc.record({
+    do: fc.constant('expire' as const),
+    repository,
+    of: fc.uniqueArray(of, { minLength: 1 }),
+    seen: fc.uniqueArray(tag),
+  }),
+  fc.record({ do: fc.constant('restore' as const), repository, of }),
+  fc.record({ do: fc.constant('empty' as const), repository, after: fc.nat(20) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** What a registry knows, in three maps. A manifest's value is the blob it was first put with. */
+/** How long what expires stays in the trash. */
+const STAY = 10;
+
+interface Trashed {
+  readonly needs: Digest;
+  readonly tags: readonly string[];
+  readonly until: number;
+}
+
+/** What a registry knows, in maps. A manifest's value is the blob it was first put with. */
 class Model {
   blobs = new Set<string>();
   manifests = new Map<string, Digest>();
   tags = new Map<string, Digest>();
+  trash = new Map<string, Trashed>();
+  /** Of tags that are gone: the manifest that they expired with, or nothing where somebody deleted them. */
+  buried = new Map<string, Digest | undefined>();
   changes: string[] = [];
   /** Blobs whose bytes are there, visible or not: only reclaim removes them. */
   stored = new Set<Digest>();
 
-  apply(step: Step): unknown {
+  apply(step: Step, now: number): unknown {
     switch (step.do) {
       case 'push-blob':
         this.blobs.add(`${step.repository} ${step.blob}`);
@@ -56,12 +76,67 @@ class Model {
         return this.#deleteTag(step.repository, step.tag);
       case 'delete':
         return this.#delete(step.repository, step.of);
+      case 'expire':
+        return this.#expire(step, now);
+      case 'restore':
+        return this.#restore(step.repository, step.of);
+      case 'empty':
+        return this.#empty(now + step.after);
     }
+  }
+
+  #expire({ repository: where, of, seen }: Step & { do: 'expire' }, now: number): unknown {
+    const tagsOf = (target: Digest) => TAGS.filter((name) => this.tags.get(`${where} ${name}`) === target);
+    const going = of.filter((target) => {
+      const tags = tagsOf(target);
+      return (
+        this.manifests.has(`${where} ${target}`) &&
+        tags.length === seen.length &&
+        tags.every((name) => seen.includes(name))
+      );
+    });
+    for (const target of going) {
+      const tags = tagsOf(target);
+      const needs = this.manifests.get(`${where} ${target}`) as Digest;
+      for (const name of tags) {
+        this.#deleteTag(where, name);
+        this.buried.set(`${where} ${name}`, target);
+      }
+      this.manifests.delete(`${where} ${target}`);
+      this.trash.set(`${where} ${target}`, { needs, tags, until: now + STAY });
+      this.changes.push(`manifest-deleted ${where} ${target}`);
+    }
+    return new Set(going);
+  }
+
+  #restore(where: string, target: Digest): unknown {
+    const key = `${where} ${target}`;
+    const trashed = this.trash.get(key);
+    if (trashed === undefined) return [];
+    this.trash.delete(key);
+    this.manifests.set(key, trashed.needs);
+    this.changes.push(`manifest-put ${key}`);
+    const isFree = (name: string) =>
+      !this.tags.has(`${where} ${name}`) && this.buried.get(`${where} ${name}`) === target;
+    const tags = trashed.tags.filter(isFree);
+    const tagsTaken = trashed.tags.filter((name) => !isFree(name));
+    for (const name of tags) {
+      this.tags.set(`${where} ${name}`, target);
+      this.changes.push(`tag-set ${key} ${name}`);
+    }
+    return [{ digest: target, tags, tagsTaken }];
+  }
+
+  #empty(now: number): number {
+    const due = [...this.trash].filter(([, { until }]) => until <= now);
+    for (const [key] of due) this.trash.delete(key);
+    return due.length;
   }
 
   #deleteBlob(where: string, target: Digest): string {
     if (!this.blobs.has(`${where} ${target}`)) return 'unknown';
-    if ([...this.manifests].some(([name, needs]) => name.startsWith(`${where} `) && needs === target))
+    const kept = [...this.trash].map(([name, { needs }]) => [name, needs] as const);
+    if ([...this.manifests, ...kept].some(([name, needs]) => name.startsWith(`${where} `) && needs === target))
       return 'referenced';
     this.blobs.delete(`${where} ${target}`);
     this.changes.push(`blob-deleted ${where} ${target}`);
@@ -81,6 +156,7 @@ class Model {
     const created = !this.manifests.has(`${where} ${target}`);
     if (created) {
       this.manifests.set(`${where} ${target}`, needs);
+      this.trash.delete(`${where} ${target}`);
       this.changes.push(`manifest-put ${where} ${target}`);
     }
     for (const name of tags) {
@@ -95,6 +171,7 @@ class Model {
     const current = this.tags.get(`${where} ${name}`);
     if (current === undefined) return false;
     this.tags.delete(`${where} ${name}`);
+    this.buried.set(`${where} ${name}`, undefined);
     this.changes.push(`tag-deleted ${where} ${current} ${name}`);
     return true;
   }
@@ -114,6 +191,7 @@ class Model {
       resolved: pairs(TAGS).map(([where, name]) => this.tags.get(`${where} ${name}`)),
       manifests: pairs(MANIFESTS).map(([where, target]) => this.manifests.has(`${where} ${target}`)),
       blobs: pairs(BLOBS).map(([where, target]) => this.blobs.has(`${where} ${target}`)),
+      trash: pairs(MANIFESTS).map(([where, target]) => this.trash.get(`${where} ${target}`)?.tags),
       listed,
       counts: [listed.length, this.manifests.size, this.tags.size],
       unreferenced: this.#unreferenced(),
@@ -122,7 +200,7 @@ class Model {
   }
 
   #unreferenced(): number {
-    const needed = new Set(this.manifests.values());
+    const needed = new Set([...this.manifests.values(), ...[...this.trash.values()].map(({ needs }) => needs)]);
     return [...this.stored].filter((target) => !needed.has(target)).length;
   }
 }
@@ -145,6 +223,7 @@ async function view(store: MetadataStore): Promise<unknown> {
       async ([where, target]) => (await store.manifest(where, { digest: target })) !== undefined,
     ),
     blobs: await all(pairs(BLOBS), async ([where, target]) => (await store.blob(where, target)) !== undefined),
+    trash: await trashed(store),
     listed: await store.repositories({ limit: 99 }),
     counts: [statistics.repositories, statistics.manifests, statistics.tags],
     unreferenced: statistics.reclaimableBytes / 10,
@@ -152,6 +231,26 @@ async function view(store: MetadataStore): Promise<unknown> {
       [row.kind, row.repository, row.digest, row.tag].filter((part) => part !== undefined).join(' '),
     ),
   };
+}
+
+async function trashed(store: MetadataStore): Promise<unknown> {
+  const rows = new Map((await store.trash({ limit: 99 })).map((row) => [`${row.repository} ${row.digest}`, row.tags]));
+  return pairs(MANIFESTS).map(([where, target]) => {
+    const tags = rows.get(`${where} ${target}`);
+    return tags === undefined ? undefined : [...tags].sort();
+  });
+}
+
+/** As if a plan had seen these tags at each of the images. */
+async function expire(
+  store: MetadataStore,
+  { repository: where, of, seen }: Step & { do: 'expire' },
+  now: number,
+): Promise<unknown> {
+  const images = of.map((target) => ({ digest: target, tags: seen }));
+  const batch = { repository: where, images, by: by(now), policy: 'p', until: now + STAY, inUseRevision: 0 };
+  const result = await store.expire(batch);
+  return result.outcome === 'done' ? new Set(result.expired) : result;
 }
 
 function conditionsOf(wanted: string) {
@@ -185,6 +284,12 @@ function run(store: MetadataStore, step: Step, { now, uploadId }: { now: number;
       return store.deleteTag(where, step.tag, by(now));
     case 'delete':
       return store.deleteManifest(where, step.of, by(now));
+    case 'expire':
+      return expire(store, step, now);
+    case 'restore':
+      return store.restore({ repository: where, digests: [step.of], by: by(now) });
+    case 'empty':
+      return store.emptyTrash(now + step.after, 99);
   }
 }
 
@@ -210,12 +315,16 @@ export function metadataModelContract(name: string, open: OpenMetadata, runs: nu
         for (const burst of history) {
           const uploads = await Promise.all(burst.map(() => beginUpload(store)));
           const results: unknown[] = [];
-          const issued = burst.map((one, at) => () => run(store, one, { now: now++, uploadId: uploads[at] ?? '' }));
+          const start = now;
+          now += burst.length;
+          const issued = burst.map(
+            (one, at) => () => run(store, one, { now: start + at, uploadId: uploads[at] ?? '' }),
+          );
           if (inOrder) results.push(...(await Promise.all(issued.map((issue) => issue()))));
           else for (const issue of issued) results.push(await issue());
           burst.forEach((one, at) => {
             done.push(`${JSON.stringify(one)} → ${JSON.stringify(results[at])}`);
-            assert.deepEqual(results[at], model.apply(one), `answers differ:\n${done.join('\n')}`);
+            assert.deepEqual(results[at], model.apply(one, start + at), `answers differ:\n${done.join('\n')}`);
           });
           assert.deepEqual(await view(store), model.view(), `states differ:\n${done.join('\n')}`);
         }

@@ -45,6 +45,8 @@ export type CopyReason =
   | 'moved'
   /** Somebody else moved or deleted the target's tag, and the rule overrides that. */
   | 'override'
+  /** The tag is equal, and so is to be its version: the target's next change has to count from there, or it would lose. */
+  | 'version'
   /** The tag is equal; signatures and the like may have come. */
   | 'referrers';
 
@@ -84,7 +86,10 @@ export function decide(question: TagQuestion, policy: TagPolicy): Decision {
 function decidePresent(source: TagState, { target, copy }: TagQuestion, policy: TagPolicy): Decision {
   if (target === undefined) return copy === undefined ? copyAs('new', source, target) : moved(source, target, policy);
   if (target.deleted !== undefined) return decideBuried(source, target, copy, policy);
-  if (target.digest === source.digest) return decideEqual(source, copy, policy);
+  if (target.digest === source.digest)
+    return policy.returns && isAhead(source, target)
+      ? copyAs('version', source, target)
+      : decideEqual(source, copy, policy);
   if (policy.returns)
     return isAhead(source, target) ? copyAs('moved', source, target) : { action: 'none', reason: 'settled' };
   const ours = copy?.digest === target.digest || cameFromSource(source, target);

@@ -116,7 +116,8 @@ export class Copy {
   }): Promise<void> {
     const { tag, root, before, brings, headers } = setting;
     const { signal, onEvent } = this.#settings;
-    if (before !== root.digest) {
+    // Headers say more of the tag than its digest.
+    if (before !== root.digest || headers !== undefined) {
       await this.target.tag(tag, root, signal, headers);
       if (brings) this.#noteManifest(root.digest, 'copied');
     }

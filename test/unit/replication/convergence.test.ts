@@ -78,6 +78,7 @@ class Rule {
   }
 }
 
+const fresh = `sha256:${'f'.repeat(64)}` as Digest;
 const digests = ['1', '2', '3'].map((letter) => `sha256:${letter.repeat(64)}` as Digest);
 const step = fc.oneof(
   fc.record({ at: fc.constantFrom(0, 1), push: fc.constantFrom(...digests) }),
@@ -85,9 +86,20 @@ const step = fc.oneof(
   fc.record({ rule: fc.constantFrom(0, 1) }),
 );
 
+function live({ state }: Registry): Digest | undefined {
+  return state === undefined || state.deleted ? undefined : state.digest;
+}
+
+/** What is pushed next, on whichever side, stands. */
+function requireNext(where: Registry, registries: readonly Registry[], rules: readonly Rule[]): void {
+  where.set({ digest: fresh });
+  for (let round = 0; round < 4; round++) for (const rule of rules) rule.compare(6000 + round);
+  assert.deepEqual(registries.map(live), [fresh, fresh]);
+}
+
 test('two registries that copy from each other come to the newest state, and then are silent', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 30 }), fc.constantFrom(0, 1), (steps, last) => {
       const registries = [new Registry('a'), new Registry('b')] as const;
       const rules = [new Rule(registries[0], registries[1]), new Rule(registries[1], registries[0])] as const;
       for (const [now, one] of steps.entries()) {
@@ -102,7 +114,6 @@ test('two registries that copy from each other come to the newest state, and the
         busy = rules.map((rule) => rule.compare(1000 + rounds)).some(Boolean);
         assert.ok(rounds < 8, 'it does not come to rest');
       }
-      const live = ({ state }: Registry) => (state === undefined || state.deleted ? undefined : state.digest);
       assert.equal(live(registries[0]), live(registries[1]));
       assert.equal(live(registries[0]), newest?.deleted ? undefined : newest?.digest);
       const events = registries.map((registry) => registry.events);
@@ -111,6 +122,7 @@ test('two registries that copy from each other come to the newest state, and the
         registries.map((registry) => registry.events),
         events,
       );
+      if (live(registries[0]) !== undefined) requireNext(registries[last], registries, rules);
     }),
     { numRuns: 3000 },
   );

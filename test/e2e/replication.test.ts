@@ -179,6 +179,12 @@ describe('between Registries of one cluster', { timeout: 600_000 }, () => {
     try {
       await eventually('the image there', 60, async () => (await copy.digest('shared/app', '1')) === digest);
       await copy.verify('shared/app', '1');
+
+      // Its password is rotated by deleting it.
+      await a.bed.cluster.kubectl(['delete', 'secret', '-n', far[0], 'copy-replication']);
+      await eventually('another password', 60, () => a.bed.read('secret', 'copy-replication', far[0]));
+      const next = await a.push('shared/app', '2', 300_000);
+      await eventually('the next image there', 240, async () => (await copy.digest('shared/app', '2')) === next);
     } finally {
       await copy.close();
     }

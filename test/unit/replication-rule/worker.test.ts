@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Failing } from '../../../src/operator/registry/failing.ts';
-import { registriesConcernedBy, rolesOf } from '../../../src/operator/replication-rule/roles.ts';
+import { keepsRule, registriesConcernedBy, rolesOf } from '../../../src/operator/replication-rule/roles.ts';
 import { workerOf } from '../../../src/operator/replication-rule/worker.ts';
 import { registry, rule } from './sample.ts';
 
@@ -92,4 +92,14 @@ test('a rule concerns the Registries of its namespace and those that it names', 
     { namespace: 'team', name: 'edge' },
     { namespace: 'far', name: 'main' },
   ]);
+});
+
+test('a registry keeps a rule as long as it is the one that works, or nobody can tell who is', () => {
+  const keepers = (which: ReturnType<typeof rule> | undefined, registries = both) =>
+    registries.filter((each) => keepsRule(each, which, registries)).map(({ metadata: { name } }) => name);
+  assert.deepEqual(keepers(undefined), []);
+  assert.deepEqual(keepers(rule({ registryRef: { name: 'main' } })), ['main']);
+  assert.deepEqual(keepers(rule()), ['edge', 'main'], 'two could work: a second Registry stops nothing');
+  assert.deepEqual(keepers(rule({ registryRef: { name: 'mian' } })), ['edge', 'main'], 'and neither does a slip');
+  assert.deepEqual(keepers(rule(), [main]), ['main']);
 });

@@ -1,6 +1,6 @@
 /**
  * How much slower pulls are while a policy is evaluated over a repository of a million images, and while it expires them.
- * Usage: `node test/bench/retention-pulls.ts [IMAGES]`. A quiet machine is needed; windows with and without take turns.
+ * Usage: `node test/bench/retention-pulls.ts [IMAGES [SECONDS]]`. A quiet machine is needed; windows with and without take turns.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { type Server, startServer } from '../integration/registry/server.ts';
 
 const images = Number(process.argv[2] ?? 1_000_000);
 const connections = 8;
-const windowMillis = 10_000;
+const windowMillis = Number(process.argv[3] ?? 10) * 1000;
 const rounds = 3;
 const folder = mkdtempSync(join(tmpdir(), 'ne-retention-bench-'));
 const data = join(folder, 'data');

@@ -6,6 +6,8 @@ import type { PolicyRule } from './policy-rule.ts';
 
 /** Milliseconds between two looks at the policies, where none is due before, and nobody asks. */
 const APART = 300_000;
+/** The same while there is something in the trash. */
+const TRASH_APART = 60_000;
 /** For so long whoever takes a request to evaluate a policy may take to note it, milliseconds. */
 const NOTING = 60_000;
 /** Policies that are asked for at once. */
@@ -59,8 +61,10 @@ async function passOf(parts: RetentionParts, pass: Pass, read: Agenda['read']): 
   const changed = among !== memory.among;
   const next = await evaluatePolicies(parts, { rows, asked, rescued, changed, read, signal: pass.signal });
   if (filled) await emptyTrash(parts, pass.signal);
+  // Windows may be short, and bytes wait for them to end.
+  const apart = filled || (await metadata.trash({ limit: 1 })).length > 0 ? TRASH_APART : APART;
   const left: Memory = { clusters, policies: rows.length > 0, among, revision };
-  return { payload: JSON.stringify(left), runAt: Math.min(next, now() + APART) };
+  return { payload: JSON.stringify(left), runAt: Math.min(next, now() + apart) };
 }
 
 /** What a cluster ran is forgotten when it is taken off the list. */

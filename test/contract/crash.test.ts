@@ -1,6 +1,7 @@
 /** kill -9 at random moments: everything that was acknowledged is there afterwards, whole, and nothing is half. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +11,7 @@ import { openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
 import type { MetadataStore } from '../../src/registry/metadata/store.ts';
 import { FilesystemStore } from '../../src/registry/storage/filesystem.ts';
 import type { BlobStore } from '../../src/registry/storage/store.ts';
-import { digestOfBytes, temporaryFolder } from './fixtures.ts';
+import { by, digestOfBytes, temporaryFolder } from './fixtures.ts';
 import { read } from './storage.contract.ts';
 
 const KILLS = 20;
@@ -24,7 +25,9 @@ async function runAndKill(directory: string, round: number): Promise<string[][]>
     said += text;
   });
   await once(child.stdout, 'data');
-  await sleep(Math.random() * 150);
+  // So many lines as a quick machine says in a tenth of a second, on a slow one as well.
+  for (const enough = randomInt(60); said.split('\n').length < enough; ) await once(child.stdout, 'data');
+  await sleep(Math.random() * 20);
   // Every other time at once when something was acknowledged: an acknowledgement before its commit would be found out.
   if (round % 2 === 0) await once(child.stdout, 'data');
   const closed = once(child, 'close');
@@ -38,6 +41,7 @@ async function runAndKill(directory: string, round: number): Promise<string[][]>
 class Expected {
   readonly tags = new Map<string, Digest | undefined>();
   readonly blobs = new Set<string>();
+  readonly expired = new Map<string, Digest>();
   /** Deletions that were asked for and not acknowledged: either outcome is right. */
   readonly open = new Set<string>();
 
@@ -45,8 +49,9 @@ class Expected {
     const key = `${repository} ${name}`;
     if (what === 'blob') this.blobs.add(key);
     if (what === 'tag') this.tags.set(key, target as Digest);
-    if (what === 'deleting') this.open.add(key);
-    if (what !== 'deleted') return;
+    if (what === 'deleting' || what === 'expiring') this.open.add(key);
+    if (what === 'expired') this.expired.set(key, target as Digest);
+    if (what !== 'deleted' && what !== 'expired') return;
     this.open.delete(key);
     this.tags.set(key, undefined);
   }
@@ -66,6 +71,16 @@ async function verifyAcknowledged(metadata: MetadataStore, blobs: BlobStore, exp
     const bytes = await read(blobs, row.key);
     assert.equal(bytes.length, row.size);
     assert.equal(digestOfBytes(bytes), target);
+  }
+}
+
+/** What expired is in the trash and nowhere else, and comes back with its tag. */
+async function verifyTrash(metadata: MetadataStore, expected: Expected): Promise<void> {
+  for (const [key, digest] of expected.expired) {
+    const [repository = '', tag = ''] = key.split(' ');
+    assert.equal(await metadata.manifest(repository, { digest }), undefined, key);
+    const [back] = await metadata.restore({ repository, digests: [digest], by: by(5) });
+    assert.ok(back?.tags.includes(tag), key);
   }
 }
 
@@ -94,8 +109,11 @@ test(`${KILLS} kills lose nothing that was acknowledged`, async (context) => {
     reserveBytes: 0,
   });
   context.diagnostic(`${expected.tags.size} tags and ${expected.blobs.size} blobs were acknowledged`);
+  context.diagnostic(`${expected.expired.size} images expired`);
   assert.ok(expected.tags.size > KILLS, 'too little happened between the kills');
   await verifyAcknowledged(metadata, blobs, expected);
+  await verifyWhole(metadata);
+  await verifyTrash(metadata, expected);
   await verifyWhole(metadata);
   await metadata.close();
   await blobs.close();

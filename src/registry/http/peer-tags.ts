@@ -32,7 +32,7 @@ export async function listPeerTags(rooms: Rooms, exchange: Exchange, repository:
     const referrers = query.get('referrers') === 'true' && record.deleted === undefined;
     tags.push({
       ...shown(record, registry),
-      ...(referrers && { referrers: await referrersOf(metadata, known, { repository, digest: record.digest }) }),
+      ...(referrers && { referrers: await referrersOf(metadata, known, { repository, ...record }) }),
     });
   }
   const flows = await rooms.peers?.flows(repository);

@@ -1,11 +1,10 @@
-import type { Digest } from '../../../domain/oci/digest.ts';
 import { TransferError } from '../../../transfer/errors.ts';
 import type { TagRecord } from '../../metadata/replicating.ts';
 import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
 import { ownFault } from './faults.ts';
 import { OwnImage } from './own-image.ts';
 import type { Pins } from './pins.ts';
-import { type OwnReferrers, referrersOf } from './referrers.ts';
+import { type OwnImageName, type OwnReferrers, referrersOf } from './referrers.ts';
 import type { OwnStores } from './write-blob.ts';
 
 export interface OwnSideOptions {
@@ -98,12 +97,13 @@ export class OwnSide implements Side {
   async #listed(repository: string, record: TagRecord, signal: AbortSignal): Promise<ListedTag> {
     const origin = record.origin ?? (await this.#who(signal));
     if (record.deleted !== undefined) return { ...record, origin };
-    const referrers = await this.#referrersOf(repository, record.digest, signal);
+    const { digest, mediaType } = record;
+    const referrers = await this.#referrersOf({ repository, digest, mediaType }, signal);
     return { ...record, origin, referrers };
   }
 
-  async #referrersOf(repository: string, digest: Digest, signal: AbortSignal): Promise<string> {
-    return await this.#read(signal, () => referrersOf(this.#metadata, this.#options.referrers, { repository, digest }));
+  async #referrersOf(image: OwnImageName, signal: AbortSignal): Promise<string> {
+    return await this.#read(signal, () => referrersOf(this.#metadata, this.#options.referrers, image));
   }
 
   async #read<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {

@@ -17,15 +17,18 @@ const deepest = 8;
 const most = 10_000;
 const remembered = 5_000;
 
+export interface OwnImageName {
+  readonly repository: string;
+  readonly digest: Digest;
+  /** Where it is known. */
+  readonly mediaType?: string | undefined;
+}
+
 /**
  * Everything that refers to an image or to a part of it, hashed: two registries, or two moments, with the same hash have the
  * same signatures. Empty where nothing does.
  */
-export async function referrersOf(
-  metadata: Metadata,
-  known: OwnReferrers,
-  image: { repository: string; digest: Digest },
-): Promise<string> {
+export async function referrersOf(metadata: Metadata, known: OwnReferrers, image: OwnImageName): Promise<string> {
   const { repository, digest } = image;
   const found = new Set<Digest>();
   let subjects: Digest[] = [digest, ...(await childrenOf(metadata, known, image))];
@@ -62,8 +65,9 @@ async function listOf(metadata: Metadata, repository: string, subject: Digest): 
 async function childrenOf(
   metadata: Metadata,
   { children }: OwnReferrers,
-  { repository, digest }: { repository: string; digest: Digest },
+  { repository, digest, mediaType }: OwnImageName,
 ): Promise<readonly Digest[]> {
+  if (mediaType !== undefined && !isIndex(mediaType)) return [];
   const known = children.get(digest);
   if (known !== undefined) return known;
   const row = await metadata.manifest(repository, { digest });

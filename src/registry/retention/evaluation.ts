@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { RetentionPolicyStatusPlanImage } from '../../api/v1alpha1/retention-policy.gen.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
 import type { Image } from '../../domain/retention/image.ts';
@@ -8,6 +7,7 @@ import type { Policy } from '../../domain/retention/policy.ts';
 import { ImageTable } from '../../domain/retention/table.ts';
 import type { ImageRow } from '../metadata/retaining.ts';
 import { Families } from './families.ts';
+import { expiringHash } from './plan-hash.ts';
 
 const hour = 3_600_000;
 /** Images that are told of in a status. */
@@ -108,7 +108,7 @@ export class Evaluation {
       keeping: this.#table.length - expiring,
       blockedInUse,
       expiringBytes,
-      hash: this.#hash(),
+      hash: expiringHash(this.#table, this.#plan),
       first: first.map((image) => plannedImage(this.repository, { ...image, tags: image.tags.slice(0, 10) })),
     };
   }
@@ -160,14 +160,6 @@ export class Evaluation {
       reason,
       ...(pulledAt !== undefined && { pulledHour: Math.floor(pulledAt / hour) }),
     };
-  }
-
-  #hash(): string {
-    if (this.#going.length === 0) return '';
-    const hash = createHash('sha256');
-    for (const image of this.#going.slice().sort((a, b) => this.#table.compareDigests(a, b)))
-      hash.update(`${this.#table.digest(image)}\n`);
-    return hash.digest('hex');
   }
 }
 

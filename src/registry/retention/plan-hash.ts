@@ -1,15 +1,43 @@
 import { createHash, type Hash } from 'node:crypto';
+import { sorted } from '../../domain/retention/age.ts';
+import type { Plan } from '../../domain/retention/plan.ts';
+import type { ImageTable } from '../../domain/retention/table.ts';
 
-/** The hash of a set of images: of the digests of each repository in order, the repositories in the order of their names. */
+/**
+ * Hash of the images of one repository that expire: sha256 of their digests in order, a line each, in hex. Empty where none does.
+ */
+export function expiringHash(table: ImageTable, plan: Pick<Plan, 'expires' | 'expiring'>): string {
+  if (plan.expiring === 0) return '';
+  const expiring = new Uint32Array(plan.expiring);
+  let count = 0;
+  for (let image = 0; image < table.length; image++) if (plan.expires(image)) expiring[count++] = image;
+  const hash = createHash('sha256');
+  for (const image of sorted(expiring, (a, b) => table.compareDigests(a, b) <= 0))
+    hash.update(`${table.digest(image)}\n`);
+  return hash.digest('hex');
+}
+
+/**
+ * Names a set of images that expire, over any number of repositories: two plans have the same hash where they expire the same
+ * images, whatever their rules and reasons. It is the sha256 of a line `repository hash` for each repository, in the order of
+ * their names; nothing is kept of what was added.
+ */
 export class PlanHash {
   readonly #hash: Hash = createHash('sha256');
+  #last = '';
 
-  /** @param digests hash of the sorted digests of this repository; nothing where none expires */
-  add(repository: string, digests: string): void {
-    if (digests !== '') this.#hash.update(`${repository} ${digests}\n`);
+  /**
+   * @param expiring of `expiringHash`; where nothing expires, the repository does not count
+   * @throws RangeError where the name does not sort after the one before, as JavaScript compares texts
+   */
+  add(repository: string, expiring: string): void {
+    if (repository <= this.#last)
+      throw new RangeError(`${repository} was planned after ${this.#last}: the hash needs repositories in order`);
+    this.#last = repository;
+    if (expiring !== '') this.#hash.update(`${repository} ${expiring}\n`);
   }
 
-  /** `sha256:` and hex digits. */
+  /** `sha256:` and hex digits, of what was added so far. */
   get value(): string {
     return `sha256:${this.#hash.copy().digest('hex')}`;
   }

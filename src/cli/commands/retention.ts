@@ -1,11 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { isJsonObject } from '../../domain/json.ts';
-import { planRetention } from '../../domain/retention/plan.ts';
+import { isJsonObject, parseStrictJson } from '../../domain/json.ts';
+import { type Plan, planTable, useOf } from '../../domain/retention/plan.ts';
 import { InvalidPolicy, type Policy } from '../../domain/retention/policy.ts';
+import { ImageTable } from '../../domain/retention/table.ts';
 import type { Context } from '../context.ts';
 import { UsageFailure } from '../failure.ts';
-import { parseTime, readImages } from '../retention/images-file.ts';
+import { readImages } from '../retention/images-file.ts';
+import { LineWriter } from '../retention/line-writer.ts';
 import { readPolicy } from '../retention/policy-file.ts';
+import { parseTime } from '../retention/time.ts';
+
+/** A list of what is in use may be long. */
+const mostPins = 10_000_000;
 
 export interface PlanOptions {
   readonly policy: string;
@@ -21,21 +27,40 @@ export async function planOffline(context: Context, options: PlanOptions): Promi
     throw new UsageFailure(`--now ${options.now}: must be a time in RFC 3339, such as 2026-11-22T00:00:00Z`);
   const { warnings, ...policy } = await policyOf(options.policy);
   for (const warning of warnings) context.say(`${options.policy}: ${warning}`);
-  const images = readImages(await readFile(options.images, 'utf8'), options.images);
   const pins = options.pins === undefined ? undefined : readPins(await readFile(options.pins, 'utf8'), options.pins);
-  const plan = planned({ images, policy, now, ...(pins && { pins }) }, options.images);
-  const decided = images.map((image, position) => {
-    const { action, rulePriority, reason } = plan.decision(position);
-    return { imageDigest: image.digest, imageTags: image.tags, action, appliedRulePriority: rulePriority, reason };
-  });
-  const summary = { expiringImageTotalCount: plan.expiring };
-  context.print({ images: decided, summary }, () => {
-    const lines = decided.map(
-      ({ action, imageDigest, imageTags, reason }) =>
-        `${action} ${imageDigest} ${imageTags.join(',') || '-'} ${reason}`,
-    );
-    return [...lines, `${plan.expiring} of ${images.length} images expire, ${plan.expiringBytes} bytes`].join('\n');
-  });
+  const table = new ImageTable(pins && { use: useOf(pins) });
+  await readImages(options.images, (image) => table.add(image));
+  context.signal.throwIfAborted();
+  const plan = planTable(table, { policy, now });
+  const lines = context.options.output === 'json' ? asJson(table, plan) : asText(table, plan);
+  const writer = new LineWriter(context.surroundings.stdout);
+  for (const line of lines) {
+    writer.add(line);
+    if (!writer.isFull) continue;
+    context.signal.throwIfAborted();
+    await writer.flush();
+  }
+  await writer.flush();
+}
+
+/** One JSON document, a line for each image. */
+function* asJson(table: ImageTable, plan: Plan): Iterable<string> {
+  yield '{"images":[';
+  for (let image = 0; image < table.length; image++) {
+    const { action, rulePriority, reason } = plan.decision(image);
+    const imageTags = table.tags.of(image);
+    const decided = { imageDigest: table.digest(image), imageTags, action, appliedRulePriority: rulePriority, reason };
+    yield `${JSON.stringify(decided)}${image + 1 < table.length ? ',' : ''}`;
+  }
+  yield `],"summary":${JSON.stringify({ expiringImageTotalCount: plan.expiring })}}`;
+}
+
+function* asText(table: ImageTable, plan: Plan): Iterable<string> {
+  for (let image = 0; image < table.length; image++) {
+    const { action, reason } = plan.decision(image);
+    yield `${action} ${table.digest(image)} ${table.tags.of(image).join(',') || '-'} ${reason}`;
+  }
+  yield `${plan.expiring} of ${table.length} images expire, ${plan.expiringBytes} bytes`;
 }
 
 async function policyOf(file: string): Promise<Policy & { warnings: readonly string[] }> {
@@ -44,15 +69,6 @@ async function policyOf(file: string): Promise<Policy & { warnings: readonly str
   } catch (error) {
     if (!(error instanceof InvalidPolicy)) throw error;
     throw new UsageFailure(error.problems.map((problem) => `${file}: ${problem}`).join('\n'));
-  }
-}
-
-function planned(input: Parameters<typeof planRetention>[0], file: string) {
-  try {
-    return planRetention(input);
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageFailure(`${file}: ${error.message}`);
-    throw error;
   }
 }
 
@@ -73,9 +89,9 @@ function readPins(text: string, file: string): Map<string, string> {
 function jsonPins(text: string, file: string): unknown[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseStrictJson(text, { values: mostPins });
   } catch (error) {
-    throw new UsageFailure(`${file}: not valid JSON: ${(error as Error).message}`);
+    throw new UsageFailure(`${file}: ${(error as Error).message}`);
   }
   const list = isJsonObject(value) ? value.pins : value;
   if (Array.isArray(list)) return list;

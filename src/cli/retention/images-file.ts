@@ -1,85 +1,118 @@
-import { isJsonObject } from '../../domain/json.ts';
+import { open } from 'node:fs/promises';
+import { InvalidJson } from '../../domain/json.ts';
 import type { Image } from '../../domain/retention/image.ts';
 import { UsageFailure } from '../failure.ts';
+import { readImageDetail } from './image-detail.ts';
+import { JsonCursor, needMore } from './json-cursor.ts';
+
+/** No image has so many tags or children; a text without end is no list of images. */
+const largestEntry = 16 * 1024 * 1024;
+
+const noList = 'needs the list imageDetails, as aws ecr describe-images prints it';
 
 /**
  * Reads what `aws ecr describe-images` prints (`imageDetails[]`), with `children[]` and `subject` where somebody added them.
- * Times are RFC 3339 or seconds since the epoch, as the AWS CLI prints either.
+ * Times are RFC 3339 or seconds since the epoch, as the AWS CLI prints either. The file may be larger than the memory.
+ * @param take is given each image, in the order of the file; where it throws a RangeError, the file is at fault
  * @throws UsageFailure naming the image and the field
  */
-export function readImages(text: string, file: string): Image[] {
-  const document = parse(text, file);
-  const details = isJsonObject(document) ? document.imageDetails : document;
-  if (!Array.isArray(details))
-    throw new UsageFailure(`${file}: needs the list imageDetails, as aws ecr describe-images prints it`);
-  return details.map((detail, index) => readImage(detail, new Place(file, index)));
-}
-
-function parse(text: string, file: string): unknown {
+export async function readImages(file: string, take: (image: Image) => void): Promise<void> {
+  const list = new ImageList(take);
+  const handle = await open(file);
   try {
-    // Not strict: what AWS prints may gain fields, and a list of a million images is larger than what strangers may send.
-    return JSON.parse(text);
+    while (!list.advance()) {
+      if (list.cursor.waiting > largestEntry) throw new InvalidJson('not accepted: an entry of more than 16 MiB');
+      await list.cursor.more(async (room) => (await handle.read(room, 0, room.length, null)).bytesRead);
+    }
   } catch (error) {
-    throw new UsageFailure(`${file}: not valid JSON: ${(error as Error).message}`);
+    const isOfFile = error instanceof InvalidJson || error instanceof RangeError || error instanceof UsageFailure;
+    throw isOfFile ? new UsageFailure(`${file}: ${error.message}`) : error;
+  } finally {
+    await handle.close();
   }
 }
 
-class Place {
-  readonly #file: string;
-  readonly #index: number;
-  constructor(file: string, index: number) {
-    this.#file = file;
-    this.#index = index;
+/** What of the document comes next. */
+type Stage = 'document' | 'first member' | 'next member' | 'first image' | 'next image' | 'end';
+
+/** The document around the images, read in steps: one that needs more than is there is tried again from its beginning. */
+class ImageList {
+  readonly cursor = new JsonCursor();
+  readonly #take: (image: Image) => void;
+  readonly #keys = new Set<string>();
+  #stage: Stage = 'document';
+  #isObject = false;
+  #index = 0;
+
+  constructor(take: (image: Image) => void) {
+    this.#take = take;
   }
-  wrong(field: string, problem: string): UsageFailure {
-    return new UsageFailure(`${this.#file}: imageDetails[${this.#index}]${field}: ${problem}`);
+
+  /** Reads as much as is there. @returns whether the document is complete */
+  advance(): boolean {
+    let done = this.cursor.position;
+    try {
+      while (!this.#step()) done = this.cursor.position;
+      return true;
+    } catch (error) {
+      if (error !== needMore) throw error;
+      this.cursor.goBack(done);
+      return false;
+    }
   }
-}
 
-function readImage(detail: unknown, place: Place): Image {
-  if (!isJsonObject(detail)) throw place.wrong('', 'must be an object');
-  const { imageDigest, imageSizeInBytes, subject } = detail;
-  if (typeof imageDigest !== 'string' || imageDigest === '') throw place.wrong('.imageDigest', 'must be a digest');
-  if (subject !== undefined && subject !== null && typeof subject !== 'string')
-    throw place.wrong('.subject', 'must be a digest');
-  if (imageSizeInBytes !== undefined && (typeof imageSizeInBytes !== 'number' || !(imageSizeInBytes >= 0)))
-    throw place.wrong('.imageSizeInBytes', 'must be a number of bytes');
-  const pushedAt = readTime(detail, 'imagePushedAt', place);
-  if (pushedAt === undefined) throw place.wrong('.imagePushedAt', 'is missing');
-  const pulledAt = readTime(detail, 'lastRecordedPullTime', place);
-  const children = readTexts(detail, 'children', place);
-  return {
-    digest: imageDigest,
-    tags: readTexts(detail, 'imageTags', place),
-    pushedAt,
-    size: imageSizeInBytes ?? 0,
-    ...(pulledAt === undefined ? {} : { pulledAt }),
-    ...(children.length > 0 ? { children } : {}),
-    ...(typeof subject === 'string' ? { subject } : {}),
-  };
-}
+  /** True at the end. Nothing is remembered of a step before it has read all that it needs. */
+  #step(): boolean {
+    const { cursor } = this;
+    switch (this.#stage) {
+      case 'document':
+        this.#isObject = !cursor.skip('[');
+        if (this.#isObject) cursor.expect('{');
+        this.#stage = this.#isObject ? 'first member' : 'first image';
+        return false;
+      case 'first member':
+      case 'next member':
+        this.#member();
+        return false;
+      case 'first image':
+      case 'next image':
+        this.#image();
+        return false;
+      case 'end':
+        if (cursor.isAtEnd()) return true;
+        throw cursor.wrong('something stands after the end');
+    }
+  }
 
-function readTexts(detail: Record<string, unknown>, field: string, place: Place): readonly string[] {
-  const value = detail[field] ?? [];
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
-  throw place.wrong(`.${field}`, 'must be a list of texts');
-}
+  #member(): void {
+    const { cursor } = this;
+    const isFirst = this.#stage === 'first member';
+    if (isFirst ? cursor.skip('}') : !cursor.skip(',')) {
+      if (!isFirst) cursor.expect('}');
+      if (!this.#keys.has('imageDetails')) throw new UsageFailure(noList);
+      this.#stage = 'end';
+      return;
+    }
+    const key = cursor.string();
+    if (this.#keys.has(key)) throw cursor.wrong(`the key ${JSON.stringify(key.slice(0, 64))} stands twice`);
+    cursor.expect(':');
+    if (key !== 'imageDetails') cursor.pass();
+    else if (!cursor.skip('[')) throw new UsageFailure(noList);
+    this.#keys.add(key);
+    this.#stage = key === 'imageDetails' ? 'first image' : 'next member';
+  }
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
-
-/** Milliseconds since the epoch. */
-function readTime(detail: Record<string, unknown>, field: string, place: Place): number | undefined {
-  const value = detail[field];
-  if (value === undefined || value === null) return undefined;
-  const time = parseTime(value);
-  if (time === undefined) throw place.wrong(`.${field}`, 'must be a time in RFC 3339, or seconds since the epoch');
-  return time;
-}
-
-/** RFC 3339, or a number of seconds since the epoch: milliseconds since the epoch. */
-export function parseTime(value: unknown): number | undefined {
-  if (typeof value === 'number' && Number.isFinite(value)) return Math.round(value * 1000);
-  if (typeof value !== 'string' || !rfc3339.test(value)) return undefined;
-  const time = Date.parse(value.replace(' ', 'T'));
-  return Number.isNaN(time) ? undefined : time;
+  #image(): void {
+    const { cursor } = this;
+    const isFirst = this.#stage === 'first image';
+    if (isFirst ? cursor.skip(']') : !cursor.skip(',')) {
+      if (!isFirst) cursor.expect(']');
+      this.#stage = this.#isObject ? 'next member' : 'end';
+      return;
+    }
+    const image = readImageDetail(cursor, `imageDetails[${this.#index}]`);
+    this.#take(image);
+    this.#index++;
+    this.#stage = 'next image';
+  }
 }

@@ -161,29 +161,57 @@ export class Registry {
   expire(batch: readonly Doomed[], revision: number, now: number): Doomed[] | undefined {
     this.#flush(now);
     if (revision !== this.#revision) return undefined;
-    return batch.filter((doomed) => this.#expireOne(doomed, batch, now));
-  }
-
-  #expireOne(seen: Doomed, batch: readonly Doomed[], now: number): boolean {
-    const repository = this.repositories.get(seen.repository);
-    const image = repository?.images.get(seen.digest);
-    if (repository === undefined || image === undefined || image.pulledHour !== seen.pulledHour) return false;
-    if (image.tags.size !== seen.tags.length || seen.tags.some((tag) => !image.tags.has(tag))) return false;
-    const inBatch = (digest: Digest) =>
-      batch.some((other) => other.digest === digest && other.repository === seen.repository);
-    for (const other of repository.images.values())
-      if (other.children.includes(seen.digest) && !inBatch(other.digest)) return false;
-    repository.images.delete(seen.digest);
-    repository.trash.set(seen.digest, { image, tags: [...image.tags], until: now + trashWindow });
-    for (const tag of image.tags) repository.tags.delete(tag);
-    image.tags.clear();
-    return true;
+    const gone: Doomed[] = [];
+    for (const [name, repository] of this.repositories) {
+      const going = goingOf(
+        repository,
+        batch.filter((doomed) => doomed.repository === name),
+      );
+      for (const image of going.keys()) discard(repository, image, now + trashWindow);
+      gone.push(...going.values());
+    }
+    return gone;
   }
 
   emptyTrash(now: number): void {
     for (const { trash } of this.repositories.values())
       for (const [digest, { until }] of trash) if (until < now) trash.delete(digest);
   }
+}
+
+/** Those that go: what is not as it was seen stays, with the index that holds it; and what stays keeps its children. */
+function goingOf({ images }: Repository, batch: readonly Doomed[]): Map<Stored, Doomed> {
+  const going = new Map<Stored, Doomed>();
+  const wanted = new Set<Digest>();
+  for (const doomed of batch) {
+    const image = images.get(doomed.digest);
+    if (image === undefined) continue;
+    if (isAsSeen(image, doomed)) going.set(image, doomed);
+    else wanted.add(image.digest);
+  }
+  const parents = [...images.values()].filter(({ children }) => children.length > 0);
+  const stays = (image: Stored) => {
+    if (image.children.some((child) => wanted.has(child))) wanted.add(image.digest);
+    const isHeld = parents.some((parent) => !going.has(parent) && parent.children.includes(image.digest));
+    return isHeld || wanted.has(image.digest);
+  };
+  for (let before = -1; before !== going.size; ) {
+    before = going.size;
+    for (const image of going.keys()) if (stays(image)) going.delete(image);
+  }
+  return going;
+}
+
+function isAsSeen(image: Stored, seen: Doomed): boolean {
+  if (image.pulledHour !== seen.pulledHour || image.tags.size !== seen.tags.length) return false;
+  return seen.tags.every((tag) => image.tags.has(tag));
+}
+
+function discard(repository: Repository, image: Stored, until: number): void {
+  repository.images.delete(image.digest);
+  repository.trash.set(image.digest, { image, tags: [...image.tags], until });
+  for (const tag of image.tags) repository.tags.delete(tag);
+  image.tags.clear();
 }
 
 function restore(repository: Repository, digest: Digest): void {

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Image } from '../../../src/domain/retention/image.ts';
 import { planTable } from '../../../src/domain/retention/plan.ts';
-import { expiringHash, PlanHash } from '../../../src/registry/retention/plan-hash.ts';
 import { readRules } from '../../../src/domain/retention/read-rules.ts';
 import { ImageTable } from '../../../src/domain/retention/table.ts';
+import { expiringHash, PlanHash } from '../../../src/registry/retention/plan-hash.ts';
 
 const day = 86_400_000;
 const now = 1000 * day;

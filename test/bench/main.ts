@@ -17,13 +17,14 @@ import { manifests } from './cases/manifests.ts';
 import { pushes } from './cases/pushes.ts';
 import { remote } from './cases/remote.ts';
 import { start } from './cases/start.ts';
+import { sync } from './cases/sync.ts';
 import { prepareLoad } from './load/load.ts';
 import { type Options, parseOptions } from './options.ts';
 import { describeRun, record } from './record.ts';
 import type { CaseResult } from './result.ts';
 import { markdownTable, missed } from './table.ts';
 
-const groups: readonly Group[] = [manifests, blobs, pushes, lists, encrypted, crowd, features, start, remote];
+const groups: readonly Group[] = [manifests, blobs, pushes, lists, encrypted, crowd, features, start, remote, sync];
 
 async function prepare(options: Options, scratch: string): Promise<Bench> {
   const cache = join(cacheRoot(), 'bench');

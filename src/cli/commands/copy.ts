@@ -1,5 +1,6 @@
 import { formatReference, manifestNameOf, parseReference, type Reference } from '../../domain/oci/reference.ts';
 import { BlobLedger } from '../../transfer/copy/blob-ledger.ts';
+import { bounded } from '../../transfer/copy/bounded.ts';
 import { type CopyResult, copyImage } from '../../transfer/copy/copy-image.ts';
 import { imageFor, parsePlatform } from '../../transfer/copy/platform.ts';
 import { isTransferError } from '../../transfer/errors.ts';
@@ -27,6 +28,9 @@ interface Outcome {
   readonly target: string;
   readonly error?: string;
 }
+
+/** Enough that one image's small requests fill the time of another's. */
+const tagsAtOnce = 4;
 
 /** Copies one image, or every tag of a repository, from registry to registry. */
 export async function copy(
@@ -99,18 +103,21 @@ class CopyJob {
   async allTags(): Promise<void> {
     const { source, target, progress } = this.#parts;
     const { signal } = this.#context;
-    const outcomes: Outcome[] = [];
+    const tags: string[] = [];
     for await (const tag of listTags(this.#fromClient, source.repository, signal)) {
       // These stand in for the referrers API, which the target may well have: the referrers themselves are copied.
-      if (this.#parts.options.referrers === true && isFallbackTag(tag)) continue;
+      if (this.#parts.options.referrers !== true || !isFallbackTag(tag)) tags.push(tag);
+    }
+    const outcomes: Outcome[] = [];
+    await bounded([...tags.entries()], tagsAtOnce, signal, async ([position, tag]) => {
       const names = { source: formatReference({ ...source, tag }), target: formatReference({ ...target, tag }) };
       try {
-        outcomes.push({ ...names, ...(await this.#copy(tag, tag)) });
+        outcomes[position] = { ...names, ...(await this.#copy(tag, tag)) };
       } catch (error) {
         if (isTransferError(error, 'Cancelled')) throw error;
-        outcomes.push({ ...names, error: describeFailure(error).message });
+        outcomes[position] = { ...names, error: describeFailure(error).message };
       }
-    }
+    });
     progress.stop();
     const failed = outcomes.filter((outcome) => outcome.error !== undefined);
     this.#context.print({ tags: outcomes }, () =>

@@ -65,8 +65,11 @@ export interface CopyResult extends CopyCounts {
 export async function copyImage(options: CopyOptions): Promise<CopyResult> {
   const { image, tag, tagHeaders, platforms, signal } = options;
   const copy = new Copy(options);
-  const root = typeof image === 'string' ? await copy.source.manifest(image, signal) : image;
-  const before = tag === undefined ? undefined : await copy.target.tagged(tag, signal);
+  // Two questions to two registries: neither waits for the other.
+  const [root, before] = await Promise.all([
+    typeof image === 'string' ? copy.source.manifest(image, signal) : image,
+    tag === undefined ? undefined : copy.target.tagged(tag, signal),
+  ]);
   const tagFollows = tag !== undefined && options.referrers !== true;
   const subjects = await copy.withNeeds(root, { tagFollows, ...(platforms === undefined ? {} : { platforms }) });
   if (options.referrers === true) await copy.referrersOf(subjects);

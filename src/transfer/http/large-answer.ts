@@ -26,8 +26,8 @@ export interface AskOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Whether the bytes of the body are good until the next are asked for only. */
   readonly lent: boolean;
-  /** Told once the answer was read to its end, and the line can be asked again. */
-  readonly onIdle: () => void;
+  /** Told once, when nothing more is read: `idle` after an answer that was read to its end, when the line can be asked again. */
+  readonly onEnd: (state: 'idle' | 'gone') => void;
 }
 
 const maxHeadBytes = 65_536;
@@ -50,10 +50,12 @@ export async function askForLarge(line: Line, options: AskOptions): Promise<Larg
   const { status, headers } = head;
   const onEnd = () => {
     line.rest();
-    if (/(^|,)\s*close\s*(,|$)/i.test(headers.connection ?? '')) line.destroy();
-    else options.onIdle();
+    const closes = /(^|,)\s*close\s*(,|$)/i.test(headers.connection ?? '');
+    if (closes) line.destroy();
+    options.onEnd(closes ? 'gone' : 'idle');
   };
-  const large = new Large(line, { first: head.rest, length, onEnd, lent: options.lent });
+  const onGone = () => options.onEnd('gone');
+  const large = new Large(line, { first: head.rest, length, onEnd, onGone, lent: options.lent });
   if (status === 200 || status === 206) return { status, headers, body: large };
   if (length > maxSmallBytes) {
     line.destroy();
@@ -105,12 +107,22 @@ function lengthOf({ status, headers }: Head): number | undefined {
   return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
+interface LargeParts {
+  readonly first: Buffer;
+  readonly length: number;
+  readonly lent: boolean;
+  /** It was read to its end. */
+  readonly onEnd: () => void;
+  /** It was let go of before. */
+  readonly onGone: () => void;
+}
+
 class Large implements LargeBody {
   readonly #line: Line;
-  readonly #parts: { first: Buffer; length: number; onEnd: () => void; lent: boolean };
+  readonly #parts: LargeParts;
   #done = false;
 
-  constructor(line: Line, parts: { first: Buffer; length: number; onEnd: () => void; lent: boolean }) {
+  constructor(line: Line, parts: LargeParts) {
     this.#line = line;
     this.#parts = parts;
   }
@@ -140,6 +152,9 @@ class Large implements LargeBody {
   }
 
   destroy(): void {
-    if (!this.#done) this.#line.destroy();
+    if (this.#done) return;
+    this.#done = true;
+    this.#line.destroy();
+    this.#parts.onGone();
   }
 }

@@ -46,18 +46,20 @@ export class LargeReads {
       const stop = () => line.destroy(cancelled(request.signal));
       const done = () => request.signal.removeEventListener('abort', stop);
       request.signal.addEventListener('abort', stop, { once: true });
-      line.onClose(done);
       try {
-        return await askForLarge(line, {
+        const answer = await askForLarge(line, {
           path: request.url.pathname + request.url.search,
           headers: request.headers,
           lent: request.lent,
-          onIdle: () => {
+          onEnd: (state) => {
             done();
-            this.#lines.give(request.key, line);
+            if (state === 'idle') this.#lines.give(request.key, line);
           },
         });
+        if (answer === undefined) done();
+        return answer;
       } catch (error) {
+        done();
         line.destroy();
         // A line that waited may have been closed meanwhile.
         if (!used || request.signal.aborted) throw error;

@@ -95,6 +95,8 @@ const earlyAnswerBytes = 65_536;
 export class Wire {
   readonly #options: WireOptions;
   readonly #large: LargeReads;
+  /** By origin: whom to trust there is asked once, because the answer may be in files. */
+  readonly #places = new Map<string, AgentOptions & { readonly key: string }>();
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -191,10 +193,15 @@ export class Wire {
   }
 
   #agentOptions(url: URL): AgentOptions & { readonly key: string } {
+    const origin = `${url.protocol}//${url.host}`;
+    const known = this.#places.get(origin);
+    if (known !== undefined) return known;
     const { authorities, proxyEnv, hosts } = this.#options;
     const trust = this.#options.trust(url.host);
     const options = { url, trust, authorities, proxyEnv, maxSockets: hosts.sockets };
-    return { ...options, key: agentKey(options, (object) => hosts.numberOf(object)) };
+    const place = { ...options, key: agentKey(options, (object) => hosts.numberOf(object)) };
+    this.#places.set(origin, place);
+    return place;
   }
 }
 

@@ -1,5 +1,6 @@
-import express, { type Request, type Router } from 'express';
+import express, { type Request, type Response, type Router } from 'express';
 import { Refusal } from '../../domain/errors.ts';
+import { Turns } from '../../platform/turns.ts';
 import type { Retaining } from '../metadata/retaining.ts';
 import { type Clusters, shownCluster } from '../retention/clusters.ts';
 import { type AdministratorRooms, administratorsOnly, reportersAsWell } from './administrators.ts';
@@ -12,13 +13,15 @@ export interface InventoryRooms {
 }
 
 /** Bytes of a report. */
-const largest = 16 * 1024 * 1024;
+const LARGEST = 16 * 1024 * 1024;
+/** Larger ones arrive one at a time: a fleet of them would not fit into memory. */
+const SMALL = 1024 * 1024;
 const path = '/admin/v1/inventories';
 
 /** What clusters run, as their operators report it. Comes before the router that only administrators pass. */
 export function inventoryRouter(rooms: InventoryRooms & AdministratorRooms): Router {
   const router = express.Router();
-  const turns = new Map<string, Promise<unknown>>();
+  const [takes, larges] = [new Turns(), new Turns()];
   router.get(path, administratorsOnly(rooms), async (_request, response) => {
     const clusters = (await rooms.clusters.listed()).map((cluster) => ({
       ...shownCluster(cluster),
@@ -26,25 +29,17 @@ export function inventoryRouter(rooms: InventoryRooms & AdministratorRooms): Rou
     }));
     response.set('cache-control', 'no-store').json({ clusters });
   });
-  router.put(
-    `${path}/:cluster`,
-    reportersAsWell(rooms),
-    express.raw({ type: () => true, limit: largest }),
-    async (request, response) => {
-      const { cluster } = request.params;
-      if (!rooms.clusters.lists(cluster)) throw notListed(cluster);
+  router.put(`${path}/:cluster`, reportersAsWell(rooms), async (request, response) => {
+    const { cluster } = request.params;
+    if (!rooms.clusters.lists(cluster)) throw notListed(cluster);
+    const receive = async () => {
+      const body = await bodyOf(request as Request, response);
       // One after the other: which of two is newer is decided by what is there.
-      const turn = (turns.get(cluster) ?? Promise.resolve()).then(() => take(rooms, cluster, bytesOf(request)));
-      const settled = turn.catch(() => undefined);
-      turns.set(cluster, settled);
-      try {
-        await turn;
-      } finally {
-        if (turns.get(cluster) === settled) turns.delete(cluster);
-      }
-      response.status(204).end();
-    },
-  );
+      await takes.run(() => take(rooms, cluster, body));
+    };
+    await (Number(request.headers['content-length']) <= SMALL ? receive() : larges.run(receive));
+    response.status(204).end();
+  });
   return router;
 }
 
@@ -68,8 +63,16 @@ async function take(rooms: InventoryRooms & AdministratorRooms, cluster: string,
   }
 }
 
-function bytesOf({ body }: Pick<Request, 'body'>): Uint8Array {
-  return body instanceof Uint8Array ? body : new Uint8Array();
+const read = express.raw({ type: () => true, limit: LARGEST });
+
+function bodyOf(request: Request, response: Response): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    read(request, response, (error?: unknown) => {
+      if (error !== undefined) return reject(error);
+      const { body }: { body?: unknown } = request;
+      resolve(body instanceof Uint8Array ? body : new Uint8Array());
+    });
+  });
 }
 
 function notListed(cluster: string): Refusal {

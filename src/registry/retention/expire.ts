@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { pause } from '../jobs/pause.ts';
 import { type Doomed, plannedImage } from './evaluation.ts';
 import type { Evaluator } from './evaluator.ts';
@@ -7,8 +8,10 @@ import type { RunnableRule } from './policy-rule.ts';
 
 /** Images in one transaction. */
 export const BATCH = 100;
-/** Milliseconds between two batches: requests go first. */
+/** Shortest pause between two batches, milliseconds; otherwise as long as the batch took: requests go first. */
 const BREATH = 20;
+/** Lines of the log between two turns of the event loop: each is written at once. */
+const LINES = 10;
 
 /** What a policy did, or what was added to that. */
 export interface Tally {
@@ -43,6 +46,7 @@ export async function carryOut(execution: Execution, repository: string, approve
   let noted = new Set<string>();
   for (;;) {
     signal.throwIfAborted();
+    const began = performance.now();
     const batch = await evaluator.ask({ ask: 'next' });
     if (batch.length === 0) return;
     const fresh = batch.filter(({ digest }) => !noted.has(digest));
@@ -50,7 +54,7 @@ export async function carryOut(execution: Execution, repository: string, approve
     const refused = !(await expire(execution, repository, batch));
     // Those come again, and are told of already.
     if (refused) noted = new Set([...noted, ...batch.map(({ digest }) => digest)]);
-    if (execution.revision !== null) await pause(BREATH, signal);
+    if (execution.revision !== null) await pause(Math.max(BREATH, performance.now() - began), signal);
   }
 }
 
@@ -81,7 +85,12 @@ async function expire(execution: Execution, repository: string, batch: readonly 
     execution.revision = loaded.missing.length === 0 ? loaded.revision : null;
     return false;
   }
-  tell(execution, { repository, until }, new Set(result.expired), batch);
+  const expired = new Set(result.expired);
+  await tell(
+    execution,
+    { repository, until },
+    batch.filter(({ digest }) => expired.has(digest)),
+  );
   return true;
 }
 
@@ -92,19 +101,19 @@ export async function requireUnchanged({ parts, rule: { row } }: Pick<Execution,
   throw new Superseded(`the policy ${row.name} was changed while it was carried out`);
 }
 
-function tell(
+/** Counted first: a log that is slow must not make less of it. */
+async function tell(
   { parts, rule, tally }: Execution,
   { repository, until }: { repository: string; until: number },
-  expired: ReadonlySet<string>,
-  batch: readonly Doomed[],
-): void {
+  expired: readonly Doomed[],
+): Promise<void> {
   const policy = rule.row.name;
+  tally.expired += expired.length;
+  for (const { size } of expired) tally.expiredBytes += size;
+  if (expired.length > 0) parts.metrics.expired(policy, expired.length);
   const restorableUntil = new Date(until).toISOString();
-  for (const { digest, tags, size, rulePriority, reason } of batch) {
-    if (!expired.has(digest)) continue;
-    tally.expired += 1;
-    tally.expiredBytes += size;
+  for (const [index, { digest, tags, rulePriority, reason }] of expired.entries()) {
     parts.log.info({ policy, repository, digest, tags, rule: rulePriority, reason, restorableUntil }, 'image expired');
+    if (index % LINES === LINES - 1) await turn();
   }
-  if (expired.size > 0) parts.metrics.expired(policy, expired.size);
 }

@@ -34,6 +34,8 @@ export const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('copy-deletion' as const), repository, layer, tag, version }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rule' as const), name: tag, generation: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('no-rule' as const), name: tag }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('expire' as const), repository, layer, note: fc.nat(1) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore' as const), repository, layer, note: fc.nat(1) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('journal' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('checkpoint' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('snapshot' as const) }) },
@@ -99,7 +101,15 @@ export async function write({ metadata, blobs }: House, step: Write, now: number
   if (step.do === 'hide') await metadata.deleteBlob(step.repository, digest, now);
   if (step.do === 'delete')
     await metadata.deleteManifest(step.repository, imageOf(step.layer, step.note).digest, by(now, 'rule'));
-  if (step.do !== 'put' && step.do !== 'copy') return;
+  if (step.do === 'expire' || step.do === 'restore') return inAndOut(metadata, step, now);
+  if (step.do === 'put' || step.do === 'copy') await putImage(metadata, step, now);
+}
+
+async function putImage(
+  metadata: MetadataStore,
+  step: Extract<Write, { do: 'put' | 'copy' }>,
+  now: number,
+): Promise<void> {
   const image = imageOf(step.layer, step.do === 'put' ? step.note : 0);
   const facts = factsOf(image.bytes, IMAGE);
   const edges = facts.edges.map((edge) => ({ ...edge, required: edge.kind !== 'subject' }));
@@ -112,6 +122,20 @@ export async function write({ metadata, blobs }: House, step: Write, now: number
       replicated: { version: step.version, origin: 'other' },
       by: by(now, 'other'),
     });
+}
+
+async function inAndOut(
+  metadata: MetadataStore,
+  { do: what, repository, layer, note }: Extract<Write, { do: 'expire' | 'restore' }>,
+  now: number,
+): Promise<void> {
+  const digests = [imageOf(layer, note).digest];
+  if (what === 'restore') {
+    await metadata.restore({ repository, digests, by: by(now) });
+    return;
+  }
+  const images = await metadata.imagesOf(repository, digests);
+  await metadata.expire({ repository, images, by: by(now), policy: 'p', until: now + 99, inUseRevision: 0 });
 }
 
 async function writeRule(

@@ -23,11 +23,12 @@ export async function journalChange(
   if (row !== undefined && row.size > HEAVY) globalThis.gc?.();
   const found = await metadata.manifestBytes(repository, { digest });
   if (found === undefined) return { row: 'change', ...change };
-  const { mediaType, bytes } = found;
+  const { mediaType, bytes, pushedAt } = found;
   const named = isIndex(mediaType) ? [] : blobsNamedBy(bytes);
   const looked = await Promise.all(named.map((blob) => metadata.blob(repository, blob)));
   const blobs: NamedBlob[] = looked.flatMap((row) => row ?? []);
-  return { row: 'change', ...change, manifest: { mediaType, bytes, blobs } };
+  const first = pushedAt === change.at ? {} : { pushedAt };
+  return { row: 'change', ...change, manifest: { mediaType, bytes, blobs, ...first } };
 }
 
 async function ruleOf(

@@ -21,6 +21,8 @@ export interface JournalChange extends ChangeRow {
     readonly bytes: Uint8Array;
     /** Config and layers that were visible in the repository then. */
     readonly blobs: readonly NamedBlob[];
+    /** When it was pushed first, where that is not the time of the change: it came back out of the trash, or as another type. */
+    readonly pushedAt?: number;
   };
   readonly ruleRow?: Omit<RuleRow, 'state'>;
 }

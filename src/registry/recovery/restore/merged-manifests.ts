@@ -61,7 +61,8 @@ export class MergedManifests {
     const last = this.#parts.overlay.manifests.get(keyOf(repository, digest));
     if (last?.state !== 'put' || last.sequence !== sequence || last.epoch !== epoch) return undefined;
     const { bytes, mediaType } = manifest;
-    const { actor: pushedBy, at: pushedAt, origin } = change;
+    const { actor: pushedBy, at, origin } = change;
+    const { pushedAt = at } = manifest;
     return {
       row: 'manifest',
       repository,

@@ -1,9 +1,9 @@
 /** Plans a repository of a million images in a process of its own, and says on stdout what that took. */
 
 import { planTable } from '../../../src/domain/retention/plan.ts';
-import { expiringHash } from '../../../src/registry/retention/plan-hash.ts';
 import { readRules } from '../../../src/domain/retention/read-rules.ts';
 import { ImageTable } from '../../../src/domain/retention/table.ts';
+import { expiringHash } from '../../../src/registry/retention/plan-hash.ts';
 
 const count = Number(process.argv[2]);
 const kind = process.argv[3];

@@ -122,6 +122,10 @@ export class ReplicationEngine {
       if (names.has(name)) continue;
       this.#runners.delete(name);
       await runner.stop();
+      this.#parts.metrics.forget(
+        name,
+        runner.loaded.rule.targets.map(({ text }) => text),
+      );
       await this.#metadata.dropCopies(name);
     }
     for (const row of rows) await this.#takeUpOne(row);

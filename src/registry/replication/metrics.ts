@@ -4,6 +4,8 @@ import { Counter, Gauge } from '../../platform/prometheus.ts';
 export interface ReplicationMetrics {
   sent(rule: string, target: string, bytes: number): void;
   failed(rule: string, reason: string): void;
+  /** The rule is gone, or these targets of it. */
+  forget(rule: string, targets: readonly string[]): void;
 }
 
 /** One target of a rule, as somebody scrapes. */
@@ -82,8 +84,18 @@ export function createReplicationMetrics(register: MetricsRegistry, figures: () 
     labelNames: ['rule', 'reason'] as const,
     registers,
   });
+  const reasons = new Map<string, Set<string>>();
   return {
     sent: (rule, target, bytes) => sent.inc({ rule, target }, bytes),
-    failed: (rule, reason) => failed.inc({ rule, reason }),
+    failed(rule, reason) {
+      failed.inc({ rule, reason });
+      const known = reasons.get(rule) ?? new Set();
+      reasons.set(rule, known.add(reason));
+    },
+    forget(rule, targets) {
+      for (const target of targets) sent.remove({ rule, target });
+      for (const reason of reasons.get(rule) ?? []) failed.remove({ rule, reason });
+      reasons.delete(rule);
+    },
   };
 }

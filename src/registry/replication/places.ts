@@ -1,6 +1,7 @@
 /** How a rule's places are reached. */
 import type { RuleConnection } from '../../api/rules/connection.ts';
 import type { Endpoint } from '../../domain/replication/endpoint.ts';
+import { needsTimes } from '../../domain/replication/select.ts';
 import { ruleAdvice } from '../../transfer/advice.ts';
 import { RegistryClient } from '../../transfer/registry/client.ts';
 import type { Hosts } from '../../transfer/registry/hosts.ts';
@@ -33,20 +34,27 @@ export interface Place {
   readonly side: Side;
 }
 
+/** What matters of images beside their digests. */
+interface Asked {
+  readonly signatures: boolean;
+  readonly times: boolean;
+}
+
 /** A side for the source, and one for each target. */
 export function placesOf({ name, rule, connections }: LoadedRule, parts: PlaceParts): RulePlaces {
   const by = `replication/${name}`;
   const sparse = rule.platforms.length > 0;
-  const sideOf = (endpoint: Endpoint, referrers: boolean, origin: () => string | undefined): Side => {
+  const sideOf = (endpoint: Endpoint, asked: Asked, origin: () => string | undefined): Side => {
     const connection = connectionOf(endpoint, connections);
-    if (connection?.self === true) return new OwnSide({ ...parts, by, sparse, origin });
-    return new RemoteSide({ client: clientOf(endpoint, connection, parts), referrers });
+    if (connection?.self === true) return new OwnSide({ ...parts, ...asked, by, sparse, origin });
+    return new RemoteSide({ client: clientOf(endpoint, connection, parts), ...asked });
   };
-  const source = sideOf(rule.source, rule.referrers, () => undefined);
+  const ofSource = { signatures: rule.referrers, times: needsTimes(rule.tags) };
+  const source = sideOf(rule.source, ofSource, () => undefined);
   const targets = rule.targets.map((endpoint) => ({
     text: endpoint.text,
     path: endpoint.path,
-    side: sideOf(endpoint, false, () => source.identity ?? undefined),
+    side: sideOf(endpoint, { signatures: false, times: false }, () => source.identity ?? undefined),
   }));
   return { source, targets };
 }

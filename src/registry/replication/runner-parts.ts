@@ -10,7 +10,7 @@ import type { PlaceParts } from './places.ts';
 export interface RunnerParts extends PlaceParts {
   readonly log: Pick<Log, 'debug' | 'info' | 'warn'>;
   readonly ledger: BlobLedger;
-  readonly metrics: Pick<ReplicationMetrics, 'failed' | 'sent'>;
+  readonly metrics: ReplicationMetrics;
   now(): Millis;
   /** 0 ≤ chance < 1. */
   chance(): number;

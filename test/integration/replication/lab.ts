@@ -30,10 +30,12 @@ export interface RuleState {
   readonly problems: readonly { type: string; reason: string; message: string }[];
 }
 
-const document = { auth: { administrators: ['tester'] } };
-
-/** Starts a registry whose user is an administrator too; one that takes `data` over is the same registry again. */
-export async function startSite(options: { data?: string; listen?: string } = {}): Promise<Site> {
+/**
+ * Starts a registry whose user is an administrator too; one that takes `data` over is the same registry again. `inUse` names the
+ * clusters that report to it what they run.
+ */
+export async function startSite({ inUse = [], ...options }: { data?: string; inUse?: string[] } = {}): Promise<Site> {
+  const document = { auth: { administrators: ['tester'] }, inUse: { clusters: inUse } };
   const server = await startServer({ document, ...options });
   return siteOf(server);
 }

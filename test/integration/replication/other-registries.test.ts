@@ -5,7 +5,7 @@ import type { Digest } from '../../../src/domain/oci/digest.ts';
 import { manifestMediaTypes } from '../../../src/domain/oci/media-types.ts';
 import { getManifest } from '../../../src/transfer/registry/manifests.ts';
 import type { Peer } from '../../programs/distribution.ts';
-import { fill, type Place, pushReferrer } from '../transfer/images.ts';
+import { fill, oci, type Place, pushBlob, pushManifest, pushReferrer } from '../transfer/images.ts';
 import { clientOf, registries } from '../transfer/registries.ts';
 import { truthOf } from '../transfer/truth.ts';
 import { type Site, self, startSite, until } from './lab.ts';
@@ -119,6 +119,34 @@ test('a tag that a registry without tombstones lacks in two listings goes, and t
     return !Object.keys(await ours.tags('deleting/app')).includes(names[0] ?? '');
   });
   assert.deepEqual(Object.keys(await ours.tags('deleting/app')), names.slice(1));
+});
+
+test('of a registry that does not tell when tags were pushed, the newest are those made last', async () => {
+  const from = at(source, 'newest/app');
+  for (const [tag, day] of [
+    ['old', '01'],
+    ['newest', '03'],
+    ['middle', '02'],
+  ]) {
+    await pushManifest(
+      from,
+      {
+        schemaVersion: 2,
+        mediaType: oci.manifest,
+        config: await pushBlob(from, Buffer.from(JSON.stringify({ created: `2026-01-${day}T00:00:00Z` })), oci.config),
+        layers: [],
+      },
+      tag,
+    );
+  }
+  const spec = {
+    source: `${source.host}/newest/app`,
+    targets: ['here.example/newest/app'],
+    select: { tags: { newest: 2 } },
+  };
+  await ours.rule('newest', spec, [self, connection(source)]);
+  await until('the end', async () => (await ours.state('newest')).targets[0]?.lastSuccess, 30_000);
+  assert.deepEqual(Object.keys(await ours.tags('newest/app')), ['middle', 'newest']);
 });
 
 async function descriptorOf({ client, repository }: Place, digest: Digest) {

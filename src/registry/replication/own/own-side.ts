@@ -12,6 +12,8 @@ export interface OwnSideOptions {
   readonly by: string;
   readonly sparse: boolean;
   readonly referrers: OwnReferrers;
+  /** What refers to each image matters. */
+  readonly signatures: boolean;
   readonly pins: Pins;
   /** Identity of the registry at the other end, where it has one. */
   origin(): string | undefined;
@@ -96,7 +98,7 @@ export class OwnSide implements Side {
 
   async #listed(repository: string, record: TagRecord, signal: AbortSignal): Promise<ListedTag> {
     const origin = record.origin ?? (await this.#who(signal));
-    if (record.deleted !== undefined) return { ...record, origin };
+    if (record.deleted !== undefined || !this.#options.signatures) return { ...record, origin };
     const { digest, mediaType } = record;
     const referrers = await this.#referrersOf({ repository, digest, mediaType }, signal);
     return { ...record, origin, referrers };

@@ -9,12 +9,15 @@ import { pullScope } from '../../../transfer/registry/scope.ts';
 import { digestHeader, versionHeaders } from '../../version-headers.ts';
 import { type PeerPage, peerTags, readPeerPage } from '../peer-list.ts';
 import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
+import { CreationTimes } from './creation-times.ts';
 import { RemoteReferrers } from './remote-referrers.ts';
 
 export interface RemoteSideOptions {
   readonly client: RegistryClient;
-  /** Ask a registry of this project for what refers to each image. */
-  readonly referrers: boolean;
+  /** What refers to each image matters. */
+  readonly signatures: boolean;
+  /** It matters when images were pushed; where that is not told, when they were made. */
+  readonly times: boolean;
 }
 
 const page = 1000;
@@ -29,13 +32,17 @@ export class RemoteSide implements Side {
   readonly #client: RegistryClient;
   readonly #referrers: boolean;
   readonly #signatures: RemoteReferrers;
+  readonly #times: boolean;
+  readonly #creation: CreationTimes;
   /** Null where it is a registry of another kind; undefined where it was not asked yet. */
   #identity: string | null | undefined;
 
-  constructor({ client, referrers }: RemoteSideOptions) {
+  constructor({ client, signatures, times }: RemoteSideOptions) {
     this.#client = client;
-    this.#referrers = referrers;
+    this.#referrers = signatures;
     this.#signatures = new RemoteReferrers(client);
+    this.#times = times;
+    this.#creation = new CreationTimes(client);
   }
 
   get name(): string {
@@ -74,7 +81,9 @@ export class RemoteSide implements Side {
       const head = await headManifest(this.#client, repository, name, both);
       if (head === undefined) return;
       const referrers = this.#referrers ? await this.#signatures.hash(repository, head, both) : undefined;
-      tags.set(name, { tag: name, digest: head.digest, ...(referrers !== undefined && { referrers }) });
+      const pushedAt = this.#times ? await this.#creation.of(repository, head.digest, both) : undefined;
+      const told = { ...(referrers !== undefined && { referrers }), ...(pushedAt !== undefined && { pushedAt }) };
+      tags.set(name, { tag: name, digest: head.digest, ...told });
     });
     return { tags, whole: false };
   }

@@ -256,7 +256,7 @@ describe('between A and B', { timeout: 900_000 }, () => {
     await ruleIs(b.bed, 'to-a', 'Ready', 'True');
     const fromA = await a.push('team/both', 'from-a', 100_000);
     const fromB = await b.push('team/both', 'from-b', 100_000);
-    // The later push wins on both sides, wherever it was made.
+    // Neither saw the other: the same one stands on both sides.
     await Promise.all([a.push('team/both', 'contended', 100_000), b.push('team/both', 'contended', 100_000)]);
     await eventually('both sides to be equal', 90, async () => {
       const [one, other] = [await a.tags('team/both'), await b.tags('team/both')];

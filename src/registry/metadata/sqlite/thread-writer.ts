@@ -7,9 +7,9 @@ import type { Arguments, OperationName, Result } from './writes/operations.ts';
 
 /** Commands that may wait for the disk at once; past it the store says that it is busy instead of filling the memory. */
 const MOST_WAITING = 10_000;
-/** Bytes of manifests and their edges that may wait: the thread must not run out of memory, whatever clients push at once. */
+/** Bytes of manifests, their edges and reports that may wait: the thread must not run out of memory, whatever clients push at once. */
 const MOST_WAITING_BYTES = 32 * 1024 * 1024;
-/** What an edge costs in the thread, bytes. */
+/** What an edge, or a name in a cluster's report, costs in the thread, bytes. */
 const EDGE_BYTES = 256;
 
 /** What the thread sends: that it is ready, that it could not start, or replies. */
@@ -128,8 +128,13 @@ export class ThreadWriter implements Writer {
 
 function bytesOf(data: object): number {
   const bytes = 'bytes' in data && data.bytes instanceof Uint8Array ? data.bytes.byteLength : 0;
-  const edges = 'edges' in data && Array.isArray(data.edges) ? data.edges.length : 0;
-  return bytes + edges * EDGE_BYTES;
+  const text = 'document' in data && typeof data.document === 'string' ? data.document.length : 0;
+  return bytes + text + (lengthOf(data, 'edges') + lengthOf(data, 'names')) * EDGE_BYTES;
+}
+
+function lengthOf(data: object, list: string): number {
+  const value: unknown = (data as Record<string, unknown>)[list];
+  return Array.isArray(value) ? value.length : 0;
 }
 
 /** Memory that may move to the thread instead of being copied: bytes that the store owns and that share it with nothing. */

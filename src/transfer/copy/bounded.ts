@@ -8,19 +8,23 @@ export async function bounded<T>(
   signal: AbortSignal,
   work: (item: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const failed = new AbortController();
-  const both = AbortSignal.any([signal, failed.signal]);
+  const stopped = new AbortController();
+  // Not AbortSignal.any: what it links to a signal that lives long is collected late, and there are many of these.
+  const stop = () => stopped.abort(signal.reason);
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
   let next = 0;
   let failure: { readonly error: unknown } | undefined;
   const worker = async () => {
     while (next < items.length && failure === undefined) {
       const item = items[next++] as T;
-      await work(item, both).catch((error: unknown) => {
+      await work(item, stopped.signal).catch((error: unknown) => {
         failure ??= { error };
-        failed.abort(error);
+        stopped.abort(error);
       });
     }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  signal.removeEventListener('abort', stop);
   if (failure !== undefined) throw failure.error;
 }

@@ -8,8 +8,8 @@ import type { RunnableRule } from './policy-rule.ts';
 
 /** Images in one transaction. */
 export const BATCH = 100;
-/** Shortest pause between two batches, milliseconds; otherwise as long as the batch took: requests go first. */
-const BREATH = 20;
+/** Shortest pause after a batch, milliseconds; otherwise as long as it took: requests go first. */
+const BREATH = { expired: 20, planned: 1 };
 /** Lines of the log between two turns of the event loop: each is written at once. */
 const LINES = 10;
 
@@ -54,7 +54,8 @@ export async function carryOut(execution: Execution, repository: string, approve
     const refused = !(await expire(execution, repository, batch));
     // Those come again, and are told of already.
     if (refused) noted = new Set([...noted, ...batch.map(({ digest }) => digest)]);
-    if (execution.revision !== null) await pause(Math.max(BREATH, performance.now() - began), signal);
+    const breath = execution.revision === null ? BREATH.planned : BREATH.expired;
+    await pause(Math.max(breath, performance.now() - began), signal);
   }
 }
 

@@ -53,7 +53,7 @@ async function sendManifest(rooms: Rooms, exchange: Exchange, target: Target): P
     reply(exchange, 304, { etag: headers.etag, 'docker-content-digest': found.digest });
     return;
   }
-  if (!head) rooms.pulls.note(target.repository, found.digest);
+  if (!head && (await rooms.pulls.note(target.repository, found.digest)) === false) throw unknownManifest(target);
   if (!('bytes' in found)) return reply(exchange, 200, headers);
   const { bytes, exclusive } = found as ManifestWithBytes;
   if (exclusive) exchange.response.once('close', () => giveBack(bytes));

@@ -161,14 +161,16 @@ export class QuickConnection {
   #manifest({ repository, reference }: Route & { kind: 'manifest' }, chunk: Buffer): boolean {
     const { metadata, blobs } = this.#options.rooms;
     const whole = () =>
-      this.#when(metadata.manifestBytes(repository, reference), chunk, (row) => this.#writeManifest(repository, row));
+      this.#when(metadata.manifestBytes(repository, reference), chunk, (row) =>
+        this.#noteManifest(repository, row, chunk),
+      );
     // Each question to a remote store takes its time, so it is asked one.
     if (!this.#headOnly && blobs.shared) return whole();
     return this.#when(metadata.manifest(repository, reference), chunk, (row) => {
       if (this.#headOnly) return this.#writeOne(this.#options.answers.head(row, manifestHeaders));
       // Large ones are sent one at a time, on Node's side.
       if (row.size > heavy) return false;
-      return 'bytes' in row ? this.#writeManifest(repository, row as ManifestWithBytes) : whole();
+      return 'bytes' in row ? this.#noteManifest(repository, row as ManifestWithBytes, chunk) : whole();
     });
   }
 
@@ -216,9 +218,15 @@ export class QuickConnection {
     this.#giveUp(chunk);
   }
 
-  #writeManifest(repository: string, row: ManifestWithBytes): boolean {
-    const { answers, rooms } = this.#options;
-    rooms.pulls.note(repository, row.digest);
+  /** Once it is noted that it was pulled. */
+  #noteManifest(repository: string, row: ManifestWithBytes, chunk: Buffer): boolean {
+    const noted = this.#options.rooms.pulls.note(repository, row.digest);
+    const sent = noted?.then((there) => (there ? row : undefined)) ?? row;
+    return this.#when(sent, chunk, (found) => this.#writeManifest(found));
+  }
+
+  #writeManifest(row: ManifestWithBytes): boolean {
+    const { answers } = this.#options;
     if (row.size > longestCopied) return this.#writeTwo(answers.head(row, manifestHeaders), row);
     return this.#writeOne(answers.whole(row, manifestHeaders));
   }

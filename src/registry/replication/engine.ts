@@ -16,8 +16,8 @@ export interface EngineParts extends Omit<RunnerParts, 'hosts' | 'ledger' | 'ref
   key(): KeyObject;
 }
 
-/** How often, milliseconds: rules are looked for, changes of this registry's own images read, states kept. */
-const every = { rules: 5000, changes: 200, states: 1000 };
+/** How often, milliseconds: changes of this registry's own images are read, states kept. */
+const every = { changes: 200, states: 1000 };
 /** Changes that are read at once. */
 const mostChanges = 1000;
 
@@ -49,7 +49,6 @@ export class ReplicationEngine {
   async start(): Promise<void> {
     this.#read = await this.#metadata.lastSequence();
     await this.look();
-    this.#every(every.rules, () => void this.look());
     this.#every(every.changes, () => void this.#follow());
     this.#every(every.states, () => void this.#keepStates());
   }
@@ -133,8 +132,9 @@ export class ReplicationEngine {
 
   async #takeUpOne(row: RuleRow): Promise<void> {
     const runner = this.#runners.get(row.name);
+    if (runner !== undefined && isSame(runner.loaded, row)) return;
     const loaded = await this.#loaded(row);
-    if (loaded === undefined || (runner !== undefined && isSame(runner.loaded, loaded))) return;
+    if (loaded === undefined) return;
     this.#runners.delete(row.name);
     await runner?.stop();
     // Another rule of that name knows nothing of what this one copied.
@@ -217,6 +217,6 @@ export class ReplicationEngine {
 }
 
 /** A rule that was PUT again as it is goes on. */
-function isSame(one: LoadedRule, other: LoadedRule): boolean {
+function isSame(one: LoadedRule, other: RuleRow): boolean {
   return one.generation === other.generation && one.uid === other.uid && one.document === other.document;
 }

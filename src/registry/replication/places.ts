@@ -44,9 +44,10 @@ interface Asked {
 export function placesOf({ name, rule, connections }: LoadedRule, parts: PlaceParts): RulePlaces {
   const by = `replication/${name}`;
   const sparse = rule.platforms.length > 0;
+  const ownsChunks = rule.targets.length === 1;
   const sideOf = (endpoint: Endpoint, asked: Asked, origin: () => string | undefined): Side => {
     const connection = connectionOf(endpoint, connections);
-    if (connection?.self === true) return new OwnSide({ ...parts, ...asked, by, sparse, origin });
+    if (connection?.self === true) return new OwnSide({ ...parts, ...asked, by, sparse, ownsChunks, origin });
     return new RemoteSide({ client: clientOf(endpoint, connection, parts), ...asked });
   };
   const ofSource = { signatures: rule.referrers, times: needsTimes(rule.tags) };

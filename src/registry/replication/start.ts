@@ -9,6 +9,7 @@ import type { ReplicationDesk } from './desk.ts';
 import type { EngineParts, ReplicationEngine } from './engine.ts';
 import { ask, replicationKeeper, retryJob, runJob } from './keeper.ts';
 import { createReplicationMetrics } from './metrics.ts';
+import { Leftovers } from './own/leftovers.ts';
 import { Pins } from './own/pins.ts';
 import { Post } from './post.ts';
 import type { Flows } from './side.ts';
@@ -82,7 +83,13 @@ class Watch {
     this.#options = options;
     this.#post = new Post({ ...options, queue: metadata });
     const metrics = createReplicationMetrics(register, () => this.#engine?.figures() ?? { targets: [], halted: [] });
-    this.#engineParts = { ...options, pins, metrics, stores: { metadata, blobs, now }, chance: Math.random };
+    this.#engineParts = {
+      ...options,
+      pins,
+      metrics,
+      stores: { metadata, blobs, now, leftovers: new Leftovers() },
+      chance: Math.random,
+    };
   }
 
   start(): void {

@@ -34,7 +34,14 @@ export interface RuleState {
  * Starts a registry whose user is an administrator too; one that takes `data` over is the same registry again. `inUse` names the
  * clusters that report to it what they run.
  */
-export async function startSite({ inUse = [], ...options }: { data?: string; inUse?: string[] } = {}): Promise<Site> {
+export async function startSite({
+  inUse = [],
+  ...options
+}: {
+  data?: string;
+  bundle?: string;
+  inUse?: string[];
+} = {}): Promise<Site> {
   const document = { auth: { administrators: ['tester'] }, inUse: { clusters: inUse } };
   const server = await startServer({ document, ...options });
   return siteOf(server);

@@ -19,6 +19,8 @@ export interface OwnImageOptions {
   readonly by: string;
   /** Identity of the registry that images come from, where it has one. */
   readonly origin?: string | undefined;
+  /** What is written to it is written nowhere else. */
+  readonly ownsChunks: boolean;
   /** Children of an index may be left out. */
   readonly sparse?: boolean;
 }
@@ -48,7 +50,7 @@ export class OwnImage implements ImageSource, ImageTarget {
   }
 
   async *blob({ digest }: Descriptor, offset: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-    const { blobs } = this.#options.stores;
+    const { blobs, leftovers } = this.#options.stores;
     try {
       const row = await this.#metadata.blob(this.#path, digest);
       const reader = row === undefined ? undefined : await blobs.open(row.key);
@@ -57,6 +59,7 @@ export class OwnImage implements ImageSource, ImageTarget {
       try {
         for await (const chunk of readStored(reader, offset)) {
           if (signal.aborted) throw signal.reason;
+          leftovers.add(chunk.length);
           yield chunk;
         }
       } finally {
@@ -101,9 +104,9 @@ export class OwnImage implements ImageSource, ImageTarget {
   async writeBlob(descriptor: Descriptor, options: BlobOptions, signal: AbortSignal): Promise<'copied' | 'mounted'> {
     return await this.#named(signal, async () => {
       if (await this.#mount(descriptor.digest, options.mountFrom)) return 'mounted';
-      const { stores, by } = this.#options;
+      const { stores, by, ownsChunks } = this.#options;
       const bytes = counted(options.open(0), options.onBytes);
-      await storeBlob(stores, { repository: this.#path, descriptor, by, bytes }, signal);
+      await storeBlob(stores, { repository: this.#path, descriptor, by, bytes, ownsChunks }, signal);
       return 'copied';
     });
   }

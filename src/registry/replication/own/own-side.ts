@@ -11,6 +11,8 @@ export interface OwnSideOptions {
   readonly stores: OwnStores;
   readonly by: string;
   readonly sparse: boolean;
+  /** There is no other target that takes from the same stream. */
+  readonly ownsChunks: boolean;
   readonly referrers: OwnReferrers;
   /** What refers to each image matters. */
   readonly signatures: boolean;
@@ -69,8 +71,8 @@ export class OwnSide implements Side {
   }
 
   image(repository: string): SideImage {
-    const { stores, by, sparse, origin } = this.#options;
-    return new OwnImage({ stores, repository, by, sparse, origin: origin() });
+    const { origin, ...options } = this.#options;
+    return new OwnImage({ ...options, repository, origin: origin() });
   }
 
   async deleteTag({ repository, tag, version, digest }: TagDeletion, signal: AbortSignal): Promise<boolean> {

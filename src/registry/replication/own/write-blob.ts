@@ -5,10 +5,13 @@ import { TransferError } from '../../../transfer/errors.ts';
 import { type Hold, holding } from '../../http/upload-hold.ts';
 import { type MetadataStore, StoreError } from '../../metadata/store.ts';
 import type { BlobStore } from '../../storage/store.ts';
+import type { Leftovers } from './leftovers.ts';
 
 export interface OwnStores {
   readonly metadata: MetadataStore;
   readonly blobs: BlobStore;
+  /** What reading leaves behind. */
+  readonly leftovers: Leftovers;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -19,6 +22,8 @@ export interface BlobToStore {
   /** Who is told to have pushed it. */
   readonly by: string;
   readonly bytes: AsyncIterable<Buffer>;
+  /** The chunks are for nobody else: their memory may be freed as soon as they are written. */
+  readonly ownsChunks: boolean;
 }
 
 /** Stores a blob as a push does: verified, durable, then named. What fails leaves nothing behind. */
@@ -39,7 +44,7 @@ export async function storeBlob(stores: OwnStores, blob: BlobToStore, signal: Ab
 
 async function fill(
   { metadata, blobs, now }: OwnStores,
-  { repository, descriptor, bytes, id }: BlobToStore & { id: string },
+  { repository, descriptor, bytes, ownsChunks, id }: BlobToStore & { id: string },
   hold: Hold,
   signal: AbortSignal,
 ): Promise<void> {
@@ -51,6 +56,7 @@ async function fill(
     maxBytes: expected,
     algorithm: algorithmOf(digest),
     closing: true,
+    ownsChunks,
     signal: either,
   });
   either.throwIfAborted();

@@ -63,7 +63,8 @@ export function retentionRouter({ desk, now }: RetentionRooms): Router {
       throw new Refusal('UNSUPPORTED', `there is no policy ${request.params.name}`, { status: 404 });
     response.set({ 'cache-control': 'no-store', 'content-type': ndjson });
     if (text === 'empty') response.end();
-    else await pipeline(text, response);
+    // Cut off where the record, or the client, fails in the middle.
+    else await pipeline(text, response).catch(() => response.destroy());
   });
   return router;
 }

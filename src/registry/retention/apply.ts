@@ -26,7 +26,7 @@ export async function applyApproved(
   await requireWhole(parts, rule);
   const tally: Tally = { expired: 0, expiredBytes: 0 };
   const note = async () => undefined;
-  const execution: Execution = { parts, rule, evaluator, signal, tally, note, revision };
+  const execution: Execution = { parts, rule, evaluator, signal, tally, note, revision, clusters: inUse.clusters };
   try {
     await applyAll(execution, govern);
   } catch (error) {

@@ -69,10 +69,21 @@ export async function evaluatePolicy(
   const conflicts = new Conflicts();
   const tally: Tally = { expired: 0, expiredBytes: 0 };
   const record = new PlanWriter(() => parts.records(), recordName(name, began));
-  const { revision, missing } = await evaluator.ask({ ask: 'load', inUse: { ...parts.inUse(), now: began } });
+  const inUse = { ...parts.inUse(), now: began };
+  const { clusters } = inUse;
+  const { revision, missing } = await evaluator.ask({ ask: 'load', inUse });
   const acts = rule.spec.mode === 'Enforce' && missing.length === 0;
   const note: Execution['note'] = (images) => record.write(images);
-  const execution: Execution = { parts, rule, evaluator, signal, tally, note, revision: acts ? revision : null };
+  const execution: Execution = {
+    parts,
+    rule,
+    evaluator,
+    signal,
+    tally,
+    note,
+    revision: acts ? revision : null,
+    clusters,
+  };
   try {
     for await (const repository of repositoriesIn(parts.metadata, rule.spec.repositories)) {
       signal.throwIfAborted();

@@ -28,6 +28,8 @@ export interface Execution {
   readonly tally: Tally;
   /** Of the reports that the plans were made with. Null where nothing may expire. */
   revision: number | null;
+  /** Whose reports they are. */
+  clusters: readonly string[];
   /** Tells what is planned, before anything of it is done. */
   note(images: readonly PlannedImage[]): Promise<void>;
 }
@@ -59,12 +61,13 @@ export async function carryOut(execution: Execution, repository: string, approve
   }
 }
 
-/** False where a cluster uses more than was known: nothing of the batch went. */
+/** False where a cluster uses more than was known, or another one is listed: nothing of the batch went. */
 async function expire(execution: Execution, repository: string, batch: readonly Doomed[]): Promise<boolean> {
-  const { parts, rule, revision, evaluator } = execution;
+  const { parts, rule, revision } = execution;
   if (revision === null) return true;
   await requireUnchanged(execution);
   await parts.flushPulls();
+  if (parts.inUse().clusters.join() !== execution.clusters.join()) return refuse(execution, batch);
   const now = parts.now();
   const { name } = rule.row;
   const until = now + rule.spec.restoreWindow;
@@ -80,12 +83,7 @@ async function expire(execution: Execution, repository: string, batch: readonly 
     until,
     inUseRevision: revision,
   });
-  if (result.outcome === 'in-use-changed') {
-    const inUse = { ...parts.inUse(), now };
-    const loaded = await evaluator.ask({ ask: 'recheck', refused: batch, inUse });
-    execution.revision = loaded.missing.length === 0 ? loaded.revision : null;
-    return false;
-  }
+  if (result.outcome === 'in-use-changed') return refuse(execution, batch);
   const expired = new Set(result.expired);
   await tell(
     execution,
@@ -93,6 +91,16 @@ async function expire(execution: Execution, repository: string, batch: readonly 
     batch.filter(({ digest }) => expired.has(digest)),
   );
   return true;
+}
+
+/** What is left is compared with what clusters use now. One that was listed meanwhile has to report first. */
+async function refuse(execution: Execution, batch: readonly Doomed[]): Promise<false> {
+  const { parts, evaluator } = execution;
+  const inUse = { ...parts.inUse(), now: parts.now() };
+  const { revision, missing } = await evaluator.ask({ ask: 'recheck', refused: batch, inUse });
+  execution.revision = missing.length === 0 ? revision : null;
+  execution.clusters = inUse.clusters;
+  return false;
 }
 
 /** A policy that is not there any more, or is not this one, does nothing more. */

@@ -64,6 +64,8 @@ async function carryOutAll(
   const reported = (await parts.clusters.listed()).every(({ report }) => report !== undefined);
   const done: PolicyRule[] = [];
   const threads = new Threads(parts);
+  const abandon = () => void threads.stop();
+  signal.addEventListener('abort', abandon, { once: true });
   try {
     for (const rule of rules) {
       signal.throwIfAborted();
@@ -71,6 +73,7 @@ async function carryOutAll(
       done.push({ ...rule, state: await attempt(parts, rule, step) });
     }
   } finally {
+    signal.removeEventListener('abort', abandon);
     await threads.stop();
   }
   return done;
@@ -89,6 +92,7 @@ function lazily(make: () => EvaluationParts['govern']): EvaluationParts['govern'
 class Threads {
   readonly #parts: RetentionParts;
   #evaluator: Evaluator | undefined;
+  #ending: Promise<void> | undefined;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
@@ -103,9 +107,9 @@ class Threads {
   }
 
   async stop(): Promise<void> {
-    const evaluator = this.#evaluator;
+    if (this.#evaluator !== undefined) this.#ending = this.#evaluator.stop();
     this.#evaluator = undefined;
-    await evaluator?.stop();
+    await this.#ending;
   }
 }
 

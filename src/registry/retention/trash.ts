@@ -1,7 +1,7 @@
 import type { Digest } from '../../domain/oci/digest.ts';
 import { readName } from '../../domain/retention/used-names.ts';
 import { inBatches, pause } from '../jobs/pause.ts';
-import type { RestoredImage, TrashRow } from '../metadata/retaining.ts';
+import type { Reporter, RestoredImage, TrashRow } from '../metadata/retaining.ts';
 import type { RetentionParts } from './parts.ts';
 
 /** Rows of one transaction, and names looked up at once. */
@@ -28,9 +28,9 @@ export async function rescueInUse(
   const rescued: Rescued[] = [];
   if (!filled) return { rescued, revision: undefined };
   // Nothing goes that was in use then: what expires is compared with the reports of the very moment.
-  if ((await metadata.reporters()).revision === since) return { rescued, revision: since };
-  const { revision, reports } = await metadata.inventories();
-  const names = [...new Set(reports.flatMap((report) => report.names))];
+  const { revision, reports } = await metadata.reporters();
+  if (revision === since) return { rescued, revision };
+  const names = await namesOf(parts, reports);
   for (let at = 0; at < names.length; at += BATCH) {
     const { digests, tags } = meant(names.slice(at, at + BATCH));
     for (const row of await metadata.inTrash({ digests })) rescued.push(...(await rescue(parts, row)));
@@ -38,6 +38,14 @@ export async function rescueInUse(
     await pause(BREATH, signal);
   }
   return { rescued, revision };
+}
+
+/** One report after the other: all of them together may be larger than memory. */
+async function namesOf({ metadata }: TrashParts, reports: readonly Reporter[]): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for (const { cluster } of reports)
+    for (const name of (await metadata.inventory(cluster))?.names ?? []) names.add(name);
+  return [...names];
 }
 
 function meant(names: readonly string[]) {

@@ -55,7 +55,9 @@ async function passOf(parts: RetentionParts, pass: Pass, read: Agenda['read']): 
   const filled = (await metadata.trash({ limit: 1 })).length > 0;
   if (rows.length === 0 && !filled && memory.policies !== true) return { payload: JSON.stringify({ clusters }) };
   const { rescueInUse, emptyTrash } = await import('./trash.ts');
-  const { rescued, revision } = await rescueInUse(parts, { filled, since: memory.revision, signal: pass.signal });
+  // What a cluster uses that was not listed at the last pass may have gone then.
+  const since = isSame(memory.clusters, clusters) ? memory.revision : undefined;
+  const { rescued, revision } = await rescueInUse(parts, { filled, since, signal: pass.signal });
   const { amongOf, evaluatePolicies } = await import('./policies.ts');
   const among = amongOf(rows);
   const changed = among !== memory.among;
@@ -73,8 +75,12 @@ async function keepListed(
   { clusters: before }: Memory,
 ): Promise<readonly string[]> {
   const { clusters } = inUse();
-  if (before?.join() !== clusters.join()) await metadata.keepInventories(clusters);
+  if (!isSame(before, clusters)) await metadata.keepInventories(clusters);
   return clusters;
+}
+
+function isSame(before: readonly string[] | undefined, clusters: readonly string[]): boolean {
+  return before?.join() === clusters.join();
 }
 
 /** Names of the policies that somebody wants evaluated now; remembered until they were. */

@@ -80,7 +80,8 @@ export class InUse {
     const [last] = [...heard.values()].sort((a, b) => (a.receivedAt ?? 0) - (b.receivedAt ?? 0));
     if (last?.receivedAt === undefined) return;
     // Rounded down, because pulls are noted by the hour; and one more, for a report that was long on its way.
-    this.pulledSince = Math.floor(last.receivedAt / hourMillis) - 1;
+    // A clock that was put back since must not make pulls of now look older than the report.
+    this.pulledSince = Math.floor(Math.min(last.receivedAt, now) / hourMillis) - 1;
     this.#since = `pulled since about when cluster ${last.name} last reported (${new Date(last.receivedAt).toISOString()})`;
   }
 

@@ -69,3 +69,9 @@ test('a stale cluster keeps what it named, and what anybody pulled since, an hou
   assert.equal(usedBy(use, 'any', { pulledAt: since - 1 }), undefined);
   assert.equal(usedBy(use, 'any', {}), undefined);
 });
+
+test('after the clock was put back, what is pulled now stays all the same', () => {
+  const use = inUse([report('eu', now + 5 * hour)]);
+  assert.notEqual(usedBy(use, 'any', { pulledAt: now }), undefined);
+  assert.equal(usedBy(use, 'any', { pulledAt: now - 3 * hour }), undefined);
+});

@@ -26,7 +26,8 @@ const places: Places = {
   limits: { reserveBytes: 0 },
 };
 const { now } = Date;
-const inUse = () => ({ clusters: ['here'], staleSeconds: 900 });
+let clusters: readonly string[] = ['here'];
+const inUse = () => ({ clusters, staleSeconds: 900 });
 let metadata: MetadataStore;
 let evaluator: Evaluator;
 
@@ -72,17 +73,17 @@ async function planned(repository: string, note: Execution['note']): Promise<Exe
   await metadata.putRule({ ...row, document: JSON.stringify({ spec }) });
   const rule = policyRule({ ...row, document: JSON.stringify({ spec }) }, now());
   assert.ok(isRunnable(rule));
-  const clusters = new Clusters({ metadata, settings: inUse, now });
+  const reporting = new Clusters({ metadata, settings: inUse, now });
   const log = { info: () => undefined, warn: () => undefined };
-  const metrics = createRetentionMetrics(createMetrics(), { clusters, now });
+  const metrics = createRetentionMetrics(createMetrics(), { clusters: reporting, now });
   const records = () => assert.fail('no record is asked for here');
   const flushPulls = async () => undefined;
-  const parts = { metadata, log, metrics, clusters, places, worker: 'w', inUse, records, flushPulls, now };
+  const parts = { metadata, log, metrics, clusters: reporting, places, worker: 'w', inUse, records, flushPulls, now };
   const { revision, missing } = await evaluator.ask({ ask: 'load', inUse: { ...inUse(), now: now() } });
   assert.deepEqual(missing, []);
   await evaluator.ask({ ask: 'plan', repository, policy: rule.spec.policy, now: now() });
   const tally = { expired: 0, expiredBytes: 0 };
-  return { parts, rule, evaluator, signal: AbortSignal.timeout(60_000), tally, note, revision };
+  return { parts, rule, evaluator, signal: AbortSignal.timeout(60_000), tally, note, revision, clusters };
 }
 
 const tags = async (repository: string) => new Set(await metadata.tags(repository, { limit: 10_000 }));
@@ -143,4 +144,21 @@ test('of an approved plan nothing goes that is not in it, and nothing without an
   const none = await planned('race/approved', async () => undefined);
   await carryOut(none, 'race/approved', true);
   assert.equal((await tags('race/approved')).size, 3);
+});
+
+test('a cluster that is listed while a plan is carried out has to report before any more goes', async () => {
+  await report(['h.example/other:v1']);
+  await push('race/listed', 250);
+  let batches = 0;
+  const execution = await planned('race/listed', async () => {
+    batches += 1;
+    if (batches === 2) clusters = ['here', 'there'];
+  });
+  try {
+    await carryOut(execution, 'race/listed', false);
+  } finally {
+    clusters = ['here'];
+  }
+  assert.equal(execution.tally.expired, 100);
+  assert.equal(execution.revision, null);
 });

@@ -1,6 +1,6 @@
 /** What the metadata keeps of a manifest beside its bytes. Pure. */
 import type { RegistryBootstrap } from '../api/bootstrap/v1alpha1.ts';
-import { type Manifest, mayBeMissing } from '../domain/oci/manifest.ts';
+import { contentSizeOf, type Manifest, mayBeMissing } from '../domain/oci/manifest.ts';
 import type { NewEdge, NewManifest } from './metadata/store.ts';
 
 export type ManifestFacts = Pick<
@@ -27,13 +27,6 @@ export function factsOf(
     // Asked for in lists of referrers alone; everybody else reads the bytes.
     ...(subject && annotations && isListable(annotations) && { annotations }),
   };
-}
-
-/** Of its config and layers too, each digest once; sizes are what the pusher claims, so that the sum may be past what is exact. */
-function contentSizeOf({ config, layers }: Manifest, own: number): number {
-  const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
-  const sum = [...sizes.values()].reduce((total, size) => total + size, own + (config?.size ?? 0));
-  return Math.min(sum, Number.MAX_SAFE_INTEGER);
 }
 
 /** Characters of annotations that a list of referrers repeats; larger ones are only in the manifest. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { InvalidManifest, readManifest } from '../../../src/domain/oci/manifest.ts';
+import { contentSizeOf, InvalidManifest, readManifest } from '../../../src/domain/oci/manifest.ts';
 
 const image = 'application/vnd.oci.image.manifest.v1+json';
 const index = 'application/vnd.oci.image.index.v1+json';
@@ -44,6 +44,14 @@ describe('a manifest', () => {
     assert.deepEqual(read({ ...anImage, layers: [] }).layers, []);
     assert.deepEqual(read({ ...anImage, layers: null }).layers, []);
     assert.equal(read({ ...anImage, extra: { deep: [1] }, config: { ...anImage.config, data: 'e30=' } }).kind, 'image');
+  });
+
+  test('is as large as itself, its config and its layers, each once; an index is as large as itself', () => {
+    const layers = [blob('b'), blob('b'), { ...blob('c'), size: 40 }];
+    assert.equal(contentSizeOf(read({ ...anImage, layers }), 500), 546);
+    assert.equal(contentSizeOf(read({ schemaVersion: 2, manifests: [blob('d', image)] }, index), 500), 500);
+    const huge = [blob('b'), blob('c')].map((layer) => ({ ...layer, size: Number.MAX_SAFE_INTEGER }));
+    assert.equal(contentSizeOf(read({ ...anImage, layers: huge }), 500), Number.MAX_SAFE_INTEGER);
   });
 
   test('takes its type from the body where no Content-Type came', () => {

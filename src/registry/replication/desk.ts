@@ -1,9 +1,11 @@
+import { Refusal } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
 import type { Decision } from '../../domain/replication/decide.ts';
 import { BlobLedger } from '../../transfer/copy/blob-ledger.ts';
 import { parsePlatform } from '../../transfer/copy/platform.ts';
 import { Hosts } from '../../transfer/registry/hosts.ts';
 import { Slots } from '../../transfer/registry/slots.ts';
+import type { RuleRow } from '../metadata/rules.ts';
 import { Breaker } from './breaker.ts';
 import { compare, type RepositoryResult } from './comparison.ts';
 import type { RuleContext } from './context.ts';
@@ -57,7 +59,16 @@ export class ReplicationDesk {
   /** What a comparison would find now, line by line; undefined where there is no such rule. Nothing is carried out. */
   async plan(name: string, signal: AbortSignal): Promise<AsyncIterable<PlanLine> | undefined> {
     const row = await this.#metadata.rule('replication', name);
-    return row === undefined ? undefined : this.#planOf(load(row, this.#parts.key()), signal);
+    return row === undefined ? undefined : this.#planOf(this.#loaded(row), signal);
+  }
+
+  #loaded(row: RuleRow): LoadedRule {
+    try {
+      return load(row, this.#parts.key());
+    } catch (error) {
+      if (!(error instanceof CredentialsLost)) throw error;
+      throw new Refusal('UNSUPPORTED', error.message, { status: 409, cause: error });
+    }
   }
 
   get #metadata() {

@@ -1,9 +1,13 @@
 /** How registries of this project list tags for each other. */
 import { isDigest } from '../../domain/oci/digest.ts';
+import { isTag } from '../../domain/oci/reference.ts';
 import type { Flows, ListedTag } from './side.ts';
 
 /** Media type of the answer, to be asked for with `Accept`. */
 export const peerTags = 'application/vnd.ne-registry.tags.v1+json';
+
+/** Characters of an identity (`version-headers.ts`). */
+const longestOrigin = 128;
 
 export interface PeerPage {
   readonly registry: string;
@@ -24,8 +28,8 @@ export function readPeerPage(body: Readonly<Record<string, unknown>>): PeerPage 
 function readTag(value: unknown): ListedTag | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { tag, digest, version, origin, deleted, referrers, changedAt, pushedAt } = value as Record<string, unknown>;
-  if (typeof tag !== 'string' || typeof digest !== 'string' || !isDigest(digest)) return undefined;
-  if (typeof version !== 'number' || typeof origin !== 'string') return undefined;
+  if (typeof tag !== 'string' || !isTag(tag) || typeof digest !== 'string' || !isDigest(digest)) return undefined;
+  if (!isVersion(version) || typeof origin !== 'string' || origin.length > longestOrigin) return undefined;
   return {
     tag,
     digest,
@@ -36,6 +40,11 @@ function readTag(value: unknown): ListedTag | undefined {
     ...timeIn('changedAt', changedAt),
     ...timeIn('pushedAt', pushedAt),
   };
+}
+
+/** What is no whole number that a program holds exactly would be the newest for ever. */
+function isVersion(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
 function timeIn<const Field extends string>(field: Field, value: unknown): Partial<Record<Field, number>> {

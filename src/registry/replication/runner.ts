@@ -94,8 +94,8 @@ export class RuleRunner {
 
   /** Whether pushes to this registry are pushes to the source. */
   get follows(): boolean {
-    const { onPush = true, suspend } = this.loaded.rule;
-    return this.context.source.own && onPush && !suspend;
+    const { onPush = true, suspend, dryRun } = this.loaded.rule;
+    return this.context.source.own && onPush && !suspend && !dryRun;
   }
 
   start(): void {

@@ -3,8 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, client } from '../registry/client.ts';
 import { type Server, startServer } from '../registry/server.ts';
 
-export interface Site extends Client {
+export interface Site extends Place {
   readonly server: Server;
+}
+
+/** What can be asked of a registry, or of one of its replicas. */
+export interface Place extends Client {
   /** Writes a rule; generations count up by themselves. */
   rule(name: string, spec: object, connections?: readonly object[]): Promise<void>;
   state(name: string): Promise<RuleState>;
@@ -44,17 +48,16 @@ export async function startSite({
 } = {}): Promise<Site> {
   const document = { auth: { administrators: ['tester'] }, inUse: { clusters: inUse } };
   const server = await startServer({ document, ...options });
-  return siteOf(server);
+  return { ...placeAt(server), server };
 }
 
 let generation = 0;
 
-function siteOf(server: Server): Site {
+export function placeAt(server: Pick<Server, 'url' | 'authorization'>): Place {
   const each = client(server);
   const json = { 'content-type': 'application/json' };
   return {
     ...each,
-    server,
     async rule(name, spec, connections = []) {
       generation += 1;
       const body = Buffer.from(JSON.stringify({ uid: `uid-${name}`, generation, spec, connections }));

@@ -2,7 +2,7 @@ import { bounded } from '../../../transfer/copy/bounded.ts';
 import { isTransferError, TransferError } from '../../../transfer/errors.ts';
 import { RegistryImage } from '../../../transfer/image/registry-image.ts';
 import type { RegistryClient } from '../../../transfer/registry/client.ts';
-import { listPages, listRepositories } from '../../../transfer/registry/listing.ts';
+import { endless, listPages, listRepositories, maxNames, tagsIn } from '../../../transfer/registry/listing.ts';
 import { deleteManifest, headManifest } from '../../../transfer/registry/manifests.ts';
 import { isFallbackTag } from '../../../transfer/registry/referrers.ts';
 import { pullScope } from '../../../transfer/registry/scope.ts';
@@ -152,20 +152,14 @@ class Pages {
   add(body: Readonly<Record<string, unknown>>): void {
     const peer = readPeerPage(body);
     if (this.read > 0 && (peer === undefined) !== (this.peer === undefined)) throw changedMidway(this.#host);
-    for (const tag of peer?.tags ?? namesIn(body, this.#host)) {
+    for (const tag of peer?.tags ?? tagsIn(body, this.#host).map((name): ListedTag => ({ tag: name }))) {
       if (isFallbackTag(tag.tag)) this.fallbacks.push(tag.tag);
       else this.tags.set(tag.tag, tag);
     }
+    if (this.tags.size + this.fallbacks.length > maxNames) throw endless(this.#host, 'list its tags');
     this.peer = peer;
     this.read += 1;
   }
-}
-
-function namesIn({ tags }: Readonly<Record<string, unknown>>, host: string): ListedTag[] {
-  const names = tags ?? [];
-  if (!Array.isArray(names) || names.some((name) => typeof name !== 'string'))
-    throw new TransferError('Invalid', `${host}: answered a list of tags that is no list of names`);
-  return names.map((tag) => ({ tag }));
 }
 
 function changedMidway(host: string): TransferError {

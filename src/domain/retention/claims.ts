@@ -24,28 +24,43 @@ export interface Candidates {
  */
 export function claim({ table, oldestFirst }: Candidates, { rules }: Policy, now: number): Claims {
   const claims = { rule: new Int32Array(table.length).fill(-1), past: new Uint8Array(table.length) };
+  const selected = new Uint8Array(table.length);
   for (const [index, rule] of rules.entries()) {
     // Every image here is in standard storage.
     if (rule.storageClass === 'archive') continue;
-    const meets = meeting(rule.tags, table);
-    const isPast = pastCount(rule.count, table, now);
-    claimBy({ index, meets, isPast }, oldestFirst, claims);
+    select(rule, { table, selected, claimed: claims.rule });
+    claimSelected({ index, selected, isPast: pastCount(rule.count, table, now) }, oldestFirst, claims);
   }
   return claims;
 }
 
+interface Selecting {
+  readonly table: ImageTable;
+  /** Is written: 1 for an image that meets the rule's tag requirement. */
+  readonly selected: Uint8Array;
+  readonly claimed: Int32Array;
+}
+
+/** In the order in which tags lie in memory. Where a rule counts images, those count that another has claimed; ages need them not. */
+function select({ tags, count }: Rule, { table, selected, claimed }: Selecting): void {
+  const meets = meeting(tags, table);
+  const ranks = count.type === 'imageCountMoreThan';
+  for (let image = 0; image < selected.length; image++)
+    selected[image] = (ranks || claimed[image] === -1) && meets(image) ? 1 : 0;
+}
+
 interface Claimant {
   readonly index: number;
-  meets(image: number): boolean;
+  readonly selected: Uint8Array;
   /** `newer` is how many newer images the rule selects. */
   isPast(image: number, newer: number): boolean;
 }
 
-function claimBy({ index, meets, isPast }: Claimant, oldestFirst: Uint32Array, { rule, past }: Claims): void {
+function claimSelected({ index, selected, isPast }: Claimant, oldestFirst: Uint32Array, { rule, past }: Claims): void {
   let newer = 0;
   for (let at = oldestFirst.length - 1; at >= 0; at--) {
     const image = oldestFirst[at] ?? 0;
-    if (!meets(image)) continue;
+    if (selected[image] === 0) continue;
     if (rule[image] === -1) {
       rule[image] = index;
       past[image] = isPast(image, newer) ? 1 : 0;
@@ -55,7 +70,7 @@ function claimBy({ index, meets, isPast }: Claimant, oldestFirst: Uint32Array, {
 }
 
 /** Every pattern of a list must be matched by some tag, each by a different one or the same (E5). */
-function meeting(requirement: TagRequirement, { tags }: ImageTable): Claimant['meets'] {
+function meeting(requirement: TagRequirement, { tags }: ImageTable): (image: number) => boolean {
   if (requirement.tagStatus === 'any') return () => true;
   if (requirement.tagStatus === 'untagged') return (image) => !tags.has(image);
   const matchers = requirement.patterns.map((pattern) => matcherOf(pattern));

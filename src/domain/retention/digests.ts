@@ -64,6 +64,12 @@ export class Digests {
     return 0;
   }
 
+  /** A number that is smaller only where the text sorts before: the first six bytes. Where there are other digests, always 0. */
+  key(position: number): number {
+    if (this.#others.size > 0) return 0;
+    return this.#chunks[position >> bits]?.bytes.readUIntBE((position & mask) * width, 6) ?? 0;
+  }
+
   /** Whether two digests of sha256 are the same. */
   same(position: number, others: Digests, other: number): boolean {
     const left = this.#chunks[position >> bits]?.words;

@@ -101,6 +101,11 @@ export class ImageTable {
     return this.#digests.compare(a, b);
   }
 
+  /** A number that sorts as the digest does, as far as it goes: of equal ones `compareDigests` decides. */
+  digestKey(position: number): number {
+    return this.#digests.key(position);
+  }
+
   /** Which images are children of which, and referrers of which; digests that are not there are left out, and those of oneself. */
   relations(): { children: Relation; parents: Relation; subjects: Relation; referrers: Relation } {
     const [parent, child] = this.#resolve(this.#children);

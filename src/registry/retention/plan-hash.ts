@@ -1,20 +1,33 @@
 import { createHash, type Hash } from 'node:crypto';
-import { sorted } from '../../domain/retention/age.ts';
 import type { Plan } from '../../domain/retention/plan.ts';
+import { sortedPositions } from '../../domain/retention/sorting.ts';
 import type { ImageTable } from '../../domain/retention/table.ts';
+
+/** Characters that are hashed at once. */
+const enough = 32 * 1024;
 
 /**
  * Hash of the images of one repository that expire: sha256 of their digests in order, a line each, in hex. Empty where none does.
  */
 export function expiringHash(table: ImageTable, plan: Pick<Plan, 'expires' | 'expiring'>): string {
   if (plan.expiring === 0) return '';
-  const expiring = new Uint32Array(plan.expiring);
+  const keys = new Float64Array(plan.expiring);
+  const positions = new Uint32Array(plan.expiring);
   let count = 0;
-  for (let image = 0; image < table.length; image++) if (plan.expires(image)) expiring[count++] = image;
+  for (let image = 0; image < table.length; image++) {
+    if (!plan.expires(image)) continue;
+    keys[count] = table.digestKey(image);
+    positions[count++] = image;
+  }
   const hash = createHash('sha256');
-  for (const image of sorted(expiring, (a, b) => table.compareDigests(a, b) <= 0))
-    hash.update(`${table.digest(image)}\n`);
-  return hash.digest('hex');
+  let lines = '';
+  for (const image of sortedPositions({ keys, positions }, (a, b) => table.compareDigests(a, b) <= 0)) {
+    lines += `${table.digest(image)}\n`;
+    if (lines.length < enough) continue;
+    hash.update(lines);
+    lines = '';
+  }
+  return hash.update(lines).digest('hex');
 }
 
 /**

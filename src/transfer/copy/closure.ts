@@ -30,6 +30,8 @@ export interface ClosureOptions {
 
 const maxDepth = 8;
 const maxManifests = 10_000;
+/** Bytes of them all, which are in memory at once: ten thousand usual ones have a tenth of that. */
+const maxBytes = 128 * 1024 * 1024;
 
 /** Reads all that `root` needs, asking the target which image manifests it has: those are complete there, and not read again. */
 export async function closureOf(root: ManifestBytes, options: ClosureOptions): Promise<Closure> {
@@ -42,6 +44,7 @@ class Walk {
   readonly #heights = new Map<Digest, { readonly manifest: ManifestBytes; height: number }>();
   readonly #seen = new Set<Digest>();
   readonly #present = new Set<Digest>();
+  #bytes = 0;
 
   constructor(options: ClosureOptions) {
     this.#options = options;
@@ -69,6 +72,12 @@ class Walk {
         `${this.#options.source.name}: the index nests deeper than ${maxDepth} or names more than ${maxManifests} manifests`,
       );
     }
+    this.#bytes += manifest.bytes.length;
+    if (this.#bytes > maxBytes)
+      throw new TransferError(
+        'Invalid',
+        `${this.#options.source.name}: the manifests have more than ${maxBytes} bytes`,
+      );
     const { config, layers, children } = manifest.content;
     for (const blob of [...(config === undefined ? [] : [config]), ...layers]) this.#addBlob(blob);
     const heights = [-1];

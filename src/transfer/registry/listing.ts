@@ -1,5 +1,7 @@
+import { isTag } from '../../domain/oci/reference.ts';
 import { isTransferError, TransferError } from '../errors.ts';
 import { nextLink } from '../http/link.ts';
+import { printable } from './answer-fault.ts';
 import type { RegistryClient } from './client.ts';
 import { catalogScope, pullScope } from './scope.ts';
 
@@ -14,6 +16,9 @@ export interface PageRequest {
 }
 
 const maxPageBytes = 16 * 1_048_576;
+/** Somebody who sends more pages, or names, than any registry has sends them without end. */
+const maxPages = 20_000;
+export const maxNames = 1_000_000;
 
 /** The tags of a repository, page by page, in the registry's order. A failed page fails the whole: a listing is complete or none. */
 export async function* listTags(
@@ -27,7 +32,7 @@ export async function* listTags(
     what: `list the tags of ${repository}`,
   };
   const pages = listPages(client, request, signal);
-  for await (const page of pages) yield* stringsOf(page, 'tags', client.host);
+  for await (const page of pages) yield* tagsIn(page, client.host);
 }
 
 /** All tags of a repository at one moment. */
@@ -41,7 +46,9 @@ export interface TagListing {
 export async function readTags(client: RegistryClient, repository: string, signal: AbortSignal): Promise<TagListing> {
   const tags: string[] = [];
   try {
-    for await (const tag of listTags(client, repository, signal)) tags.push(tag);
+    for await (const tag of listTags(client, repository, signal)) {
+      if (tags.push(tag) > maxNames) throw endless(client.host, `list the tags of ${repository}`);
+    }
   } catch (error) {
     if (isTransferError(error, 'NotFound') && tags.length === 0) return { tags, found: false };
     throw error;
@@ -53,7 +60,13 @@ export async function readTags(client: RegistryClient, repository: string, signa
 export async function* listRepositories(client: RegistryClient, signal: AbortSignal): AsyncGenerator<string> {
   const request = { path: '/v2/_catalog?n=1000', scopes: [catalogScope], what: 'list the repositories' };
   const pages = listPages(client, request, signal);
-  for await (const page of pages) yield* stringsOf(page, 'repositories', client.host);
+  let names = 0;
+  for await (const page of pages) {
+    const found = stringsOf(page, 'repositories', client.host);
+    names += found.length;
+    if (names > maxNames) throw endless(client.host, 'list the repositories');
+    yield* found;
+  }
 }
 
 /** Follows `Link: rel="next"` on the registry itself, whatever host the link names. */
@@ -66,6 +79,7 @@ export async function* listPages(
   for (let next: string | undefined = path; next !== undefined; ) {
     if (seen.has(next))
       throw new TransferError('Invalid', `${client.host}: its pages go round in a circle; cannot ${what}`);
+    if (seen.size === maxPages) throw endless(client.host, what);
     seen.add(next);
     const request = {
       method: 'GET',
@@ -86,7 +100,24 @@ export async function* listPages(
   }
 }
 
-function stringsOf(page: Record<string, unknown>, field: string, host: string): string[] {
+/**
+ * The names in a page of a list of tags. Such a name becomes part of a path, also on another registry: nothing else may come in
+ * its place.
+ * @throws TransferError `Invalid`
+ */
+export function tagsIn(page: Readonly<Record<string, unknown>>, host: string): string[] {
+  const tags = stringsOf(page, 'tags', host);
+  const wrong = tags.find((tag) => !isTag(tag));
+  if (wrong === undefined) return tags;
+  throw new TransferError('Invalid', `${host}: lists ${JSON.stringify(printable(wrong))}, which cannot be a tag`);
+}
+
+/** A list without an end. */
+export function endless(host: string, what: string): TransferError {
+  return new TransferError('Invalid', `${host}: its list does not end; cannot ${what}`);
+}
+
+function stringsOf(page: Readonly<Record<string, unknown>>, field: string, host: string): string[] {
   const list = page[field] ?? [];
   if (!Array.isArray(list) || list.some((item) => typeof item !== 'string')) {
     throw new TransferError('Invalid', `${host}: answered a listing whose ${field} is no list of names`);

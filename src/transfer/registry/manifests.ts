@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { algorithmOf, type Digest, digestOf, isDigest } from '../../domain/oci/digest.ts';
 import { InvalidManifest, type Manifest, readManifest } from '../../domain/oci/manifest.ts';
 import { manifestMediaTypes } from '../../domain/oci/media-types.ts';
+import { isRepositoryName, isTag } from '../../domain/oci/reference.ts';
 import { TransferError } from '../errors.ts';
 import { discard } from '../http/wire.ts';
 import { printable } from './answer-fault.ts';
@@ -58,7 +59,7 @@ export async function getManifest(
 ): Promise<ManifestBytes> {
   const request = {
     method: 'GET',
-    path: `/v2/${repository}/manifests/${reference}`,
+    path: manifestPath(repository, reference),
     scopes: [pullScope(repository)],
     what: `read the manifest ${nameOf(repository, reference)}`,
     accept: [200],
@@ -89,7 +90,7 @@ export async function headManifest(
 ): Promise<ManifestHead | undefined> {
   const answer = await client.request({
     method: 'HEAD',
-    path: `/v2/${repository}/manifests/${reference}`,
+    path: manifestPath(repository, reference),
     scopes: [pullScope(repository)],
     what: `look for the manifest ${nameOf(repository, reference)}`,
     accept: [200, 404],
@@ -121,7 +122,7 @@ export async function putManifest(
   const { repository, reference, headers } = at;
   const answer = await client.request({
     method: 'PUT',
-    path: `/v2/${repository}/manifests/${reference}`,
+    path: manifestPath(repository, reference),
     scopes: [pushScope(repository)],
     what: `write the manifest ${nameOf(repository, reference)}`,
     accept: [200, 201, 202],
@@ -154,7 +155,7 @@ export async function deleteManifest(
   const { repository, reference, headers = {} } = at;
   const answer = await client.request({
     method: 'DELETE',
-    path: `/v2/${repository}/manifests/${reference}`,
+    path: manifestPath(repository, reference),
     scopes: [deleteScope(repository)],
     what: `delete ${nameOf(repository, reference)}`,
     accept: [200, 202, 204],
@@ -171,4 +172,12 @@ function nameOf(repository: string, reference: string): string {
 function mediaTypeOf(header: string | undefined): string | undefined {
   const type = header?.split(';')[0]?.trim().toLowerCase();
   return type !== undefined && manifestMediaTypes.includes(type) ? type : undefined;
+}
+
+/** Names may come from another registry, and `..` in a path would lead to what nobody asked for. */
+function manifestPath(repository: string, reference: string): string {
+  if (isRepositoryName(repository) && (isTag(reference) || isDigest(reference)))
+    return `/v2/${repository}/manifests/${reference}`;
+  const name = printable(nameOf(repository, reference));
+  throw new TransferError('Invalid', `${JSON.stringify(name)} is no name of an image; no registry was asked for it`);
 }

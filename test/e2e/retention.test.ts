@@ -275,6 +275,7 @@ describe('retention', { timeout: 900_000 }, () => {
   test('with its own operator stopped the registry goes on as of the last report', async () => {
     const scale = (replicas: number) =>
       bed.cluster.kubectl(['scale', '-n', operatorNamespace, 'deployment', '--all', `--replicas=${replicas}`]);
+    const { lastEvaluation } = (await policy()).status;
     await scale(0);
     await bed.cluster.kubectl(['wait', '-n', operatorNamespace, '--for=delete', 'pod', '--all', '--timeout=60s']);
     await bed.cluster.kubectl(['delete', '-n', 'shop', 'cronjob/nightly']);
@@ -285,9 +286,19 @@ describe('retention', { timeout: 900_000 }, () => {
     });
     const asked = await client.send('POST', '/admin/v1/rules/retention/releases/run');
     assert.equal(asked.status, 202);
-    await sleep(5000);
+    await eventually('the registry to evaluate by itself', 30, async () => {
+      const { body } = await client.send('GET', '/admin/v1/rules/retention/releases');
+      const { state } = JSON.parse(body.toString()) as { state: { lastEvaluation: string } };
+      // With parts of seconds, which the status leaves out.
+      return Date.parse(state.lastEvaluation) >= Date.parse(lastEvaluation ?? '') + 1000;
+    });
     assert.ok((await versionsLeft()).includes('v40'), 'what the last report names stays');
     await scale(1);
+    await eventually(
+      'the operator to tell of it',
+      120,
+      async () => (await policy()).status.lastEvaluation !== lastEvaluation,
+    );
     await policyCondition('InventoryStale', undefined, 120);
   });
 

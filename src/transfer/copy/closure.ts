@@ -22,8 +22,8 @@ export interface ClosureOptions {
   readonly platforms?: readonly Platform[];
   /** Leave out what an index names and the source lacks, instead of failing. */
   readonly allowMissing?: boolean;
-  /** Does not ask the target for the root itself. */
-  readonly rootIsMissing?: boolean;
+  /** Whether the target has the root itself, where that is known: it is not asked then. */
+  readonly rootIsThere?: boolean;
   readonly concurrency: number;
   readonly signal: AbortSignal;
 }
@@ -52,9 +52,8 @@ class Walk {
 
   async from(root: ManifestBytes): Promise<Closure> {
     this.#seen.add(root.digest);
-    const { target, signal, rootIsMissing } = this.#options;
-    const complete =
-      rootIsMissing !== true && root.content.kind === 'image' && (await target.hasManifest(root.digest, signal));
+    const { target, signal, rootIsThere } = this.#options;
+    const complete = root.content.kind === 'image' && (rootIsThere ?? (await target.hasManifest(root.digest, signal)));
     if (complete) this.#present.add(root.digest);
     else await this.#visit(root, 0);
     const heights: ManifestBytes[][] = [];

@@ -71,7 +71,8 @@ export async function copyImage(options: CopyOptions): Promise<CopyResult> {
     tag === undefined ? undefined : copy.target.tagged(tag, signal),
   ]);
   const tagFollows = tag !== undefined && options.referrers !== true;
-  const subjects = await copy.withNeeds(root, { tagFollows, ...(platforms === undefined ? {} : { platforms }) });
+  const there = before === root.digest;
+  const subjects = await copy.withNeeds(root, { tagFollows, there, ...(platforms === undefined ? {} : { platforms }) });
   if (options.referrers === true) await copy.referrersOf(subjects);
   if (tag !== undefined)
     await copy.setTag({ tag, root, before, brings: tagFollows, ...(tagHeaders && { headers: tagHeaders }) });

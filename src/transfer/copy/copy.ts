@@ -15,6 +15,8 @@ interface Needs {
   readonly tagFollows?: boolean;
   /** Writes the manifest also where the target has it: it was not in the list that it belongs to. */
   readonly relist?: boolean;
+  /** The target said a moment ago that it has the manifest. */
+  readonly there?: boolean;
   /** The copy's own signal unless given. */
   readonly signal?: AbortSignal;
 }
@@ -66,7 +68,7 @@ export class Copy {
       target,
       concurrency: this.#concurrency,
       signal,
-      rootIsMissing: needs.relist === true,
+      ...(needs.relist === true ? { rootIsThere: false } : needs.there === true ? { rootIsThere: true } : {}),
       ...(needs.platforms === undefined ? {} : { platforms: needs.platforms }),
       ...(allowMissing === undefined ? {} : { allowMissing }),
     });

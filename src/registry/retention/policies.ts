@@ -19,14 +19,13 @@ import {
   policyRules,
   type RunnableRule,
 } from './policy-rule.ts';
+import { repositoriesIn } from './repositories.ts';
 import { saveState } from './save-state.ts';
 import type { RetentionState } from './state.ts';
 import type { Rescued } from './trash.ts';
 
 /** After a failure a policy is tried again so much later, milliseconds. */
 const RETRY = 10 * 60_000;
-/** Repositories that are looked at between two turns of the event loop. */
-const PAGE = 1000;
 const MOST_EVENTS = 10;
 
 export { amongOf } from './policy-rule.ts';
@@ -218,13 +217,11 @@ async function withConflicts(
   }: { rules: readonly PolicyRule[]; govern: (repository: string) => Selection | undefined; signal: AbortSignal },
 ): Promise<PolicyRule[]> {
   const found = new Map<string, Conflicts>();
-  for (let last: string | undefined; rules.length > 1; ) {
-    signal.throwIfAborted();
-    const page = await parts.metadata.repositories({ limit: PAGE, ...(last !== undefined && { last }) });
-    for (const repository of page) note(found, repository, govern(repository));
-    last = page.at(-1);
-    if (page.length < PAGE) break;
-  }
+  if (rules.length > 1)
+    for await (const repository of repositoriesIn(parts.metadata, { include: ['**'] })) {
+      signal.throwIfAborted();
+      note(found, repository, govern(repository));
+    }
   return Promise.all(
     rules.map(async (rule) => {
       const problem = found.get(rule.row.name)?.problem(rule.row.name);

@@ -1,9 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { globOf } from '../../domain/retention/glob.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { RetentionSpec } from './spec.ts';
 
-/** Names in one page. */
-const PAGE = 1000;
+/** Names between two turns of the event loop: each is compared with the patterns of all policies. */
+const PAGE = 200;
 
 /** Where names that a pattern may match begin: all that is before its first wildcard. */
 interface Range {
@@ -20,7 +21,7 @@ type Names = Pick<MetadataStore, 'repositories' | 'repositoryExists'>;
  */
 export async function* repositoriesIn(
   metadata: Names,
-  { include }: RetentionSpec['repositories'],
+  { include }: Pick<RetentionSpec['repositories'], 'include'>,
 ): AsyncGenerator<string> {
   for (const { prefix, exact } of rangesOf(include)) {
     if (prefix !== '' && (await metadata.repositoryExists(prefix))) yield prefix;
@@ -36,6 +37,7 @@ async function* longerThan(metadata: Names, prefix: string): AsyncGenerator<stri
     yield* names;
     last = page.at(-1) ?? '';
     if (page.length < PAGE || names.length < page.length) return;
+    await turn();
   }
 }
 

@@ -119,3 +119,51 @@ test('images that cannot be read are named', async () => {
     assert.match(stderr, message);
   }
 });
+
+test('a policy, images and pins that are not exactly JSON are refused whole', async () => {
+  const text = `{"rules":[{"rulePriority":1,"selection":${JSON.stringify(selection)},"action":{"type":"expire"}}]}`;
+  const image = `{"imageDigest":"${old}","imagePushedAt":1}`;
+  const cases: [string, string][] = [
+    ['policy', text.replace('}]}', '},]}')],
+    ['policy', text.replace('"rulePriority":1', '"rulePriority":1,"rulePriority":2')],
+    ['policy', text.replace('"rulePriority":1', '"rulePriority":9007199254740993')],
+    ['policy', text.replace('"rulePriority":1', '"rulePriority":1e400')],
+    ['images', `{"imageDetails":[${image},]}`],
+    ['images', `{"imageDetails":[],"imageDetails":[${image}]}`],
+    ['images', `{"imageDetails":[${image.replace('1}', '1,"imageDigest":"x"}')}]}`],
+    ['images', `{"imageDetails":[${image.replace('1}', '9007199254740993}')}]}`],
+    ['pins', `["${old}",]`],
+    ['pins', `{"pins":[],"pins":["${old}"]}`],
+  ];
+  const files = { policy, images, pins: file('none', '[]') };
+  await Promise.all(
+    cases.map(async ([which, content], index) => {
+      const given = { ...files, [which]: file(`whole-${index}`, content) };
+      const args = Object.entries(given).flatMap(([name, path]) => [`--${name}`, path]);
+      const { code, stdout, stderr } = await ran(['retention', 'plan', ...args, '--output', 'json']);
+      assert.deepEqual([code, stdout], [2, ''], content);
+      assert.match(stderr, new RegExp(`whole-${index}: `));
+    }),
+  );
+});
+
+test('a list of many images takes little more memory than their digests and tags', async (context) => {
+  const details = Array.from({ length: 200_000 }, (_, index) => ({
+    registryId: '123456789012',
+    repositoryName: 'app',
+    imageDigest: `sha256:${index.toString(16).padStart(64, '0')}`,
+    imageTags: [`main-${index}`],
+    imageSizeInBytes: index,
+    imagePushedAt: 1_700_000_000 + index,
+    imageManifestMediaType: 'application/vnd.oci.image.manifest.v1+json',
+  }));
+  const many = file('many.json', JSON.stringify({ imageDetails: details }, undefined, 4));
+  const args = ['retention', 'plan', '--policy', policy, '--images', many, '--output', 'json'];
+  const { code, stdout, peakRss } = await ran([...args, '--now', '2026-11-22T00:00:00Z']);
+  assert.equal(code, 0);
+  const result = JSON.parse(stdout) as Plan;
+  assert.deepEqual([result.images.length, result.summary.expiringImageTotalCount], [200_000, 200_000]);
+  // As objects, with the text beside them, they took 560 MB.
+  context.diagnostic(`${Math.round(peakRss / 1e6)} MB`);
+  assert.ok(peakRss < 220e6, `${peakRss} bytes`);
+});

@@ -23,8 +23,14 @@ export function readSource(text: string): Endpoint | string {
   if (!patternPath.test(path) || path.includes('//')) {
     return 'must name a repository after the host, such as host/team/app or host/team/*, without a tag';
   }
-  if (!hasPattern(path) && !isRepositoryName(path)) return 'the path after the host is no name of a repository';
-  return endpoint;
+  if (hasPattern(path)) return endpoint;
+  if (!isRepositoryName(path)) return 'the path after the host is no name of a repository';
+  return isHub(endpoint) && !path.includes('/') ? { ...endpoint, path: `library/${path}` } : endpoint;
+}
+
+/** Docker Hub keeps what has no owner under `library/`. */
+function isHub({ host }: Endpoint): boolean {
+  return host === 'docker.io' || host === 'index.docker.io';
 }
 
 /** Reads a target. @returns what is wrong with it where it is none */

@@ -3,12 +3,12 @@ import { provesAbsence } from '../../domain/replication/deletions.ts';
 import { hasPattern } from '../../domain/replication/endpoint.ts';
 import { repositoryMatcher } from '../../domain/replication/repositories.ts';
 import { needsTimes, selectsName, selectTags } from '../../domain/replication/select.ts';
-import { isTransferError, type TransferFault } from '../../transfer/errors.ts';
+import { isTransferError, TransferError, type TransferFault } from '../../transfer/errors.ts';
 import type { CopyRow } from '../metadata/replicating.ts';
 import type { RuleContext } from './context.ts';
 import type { Place } from './places.ts';
 import { decideTag, policyOf } from './question.ts';
-import type { ListedTag, Listing } from './side.ts';
+import type { ListedTag, Listing, Side } from './side.ts';
 import { sided } from './sided.ts';
 import { nameAt } from './target.ts';
 
@@ -96,6 +96,7 @@ async function* copiedFrom({ metadata, loaded }: RuleContext, target: string): A
 /** Registries that list names alone are asked for the digests of those that the rule is about. */
 async function listSource({ source, loaded }: RuleContext, repository: string, signal: AbortSignal): Promise<Listing> {
   const listing = await sided('source', source.list(repository, signal));
+  if (listing.absent === true && loaded.rule.source.path === repository) throw noSuchRepository(source, repository);
   const bare = [...listing.tags.values()].filter(
     ({ tag, digest }) => digest === undefined && selectsName(loaded.rule.tags, tag),
   );
@@ -109,6 +110,12 @@ async function listSource({ source, loaded }: RuleContext, repository: string, s
     ),
   );
   return { ...listing, tags: new Map([...listing.tags, ...looked.tags]) };
+}
+
+/** Where a pattern matches nothing, nothing has to be there; a name is meant. */
+function noSuchRepository({ name }: Side, repository: string): TransferError {
+  const message = `${name}: there is no repository ${repository}, or these credentials may not see it; nothing was changed at the targets`;
+  return new TransferError('NotFound', message).on('source');
 }
 
 interface At {

@@ -28,6 +28,8 @@ export interface Listing {
   readonly identity?: string | undefined;
   /** With which registries this repository is kept in step by rules there, as far as they are known. */
   readonly flows?: Flows;
+  /** There is no such repository. */
+  readonly absent?: boolean;
   /** All there is was asked for, and came. */
   readonly whole: boolean;
 }

@@ -149,6 +149,22 @@ test('of a registry that does not tell when tags were pushed, the newest are tho
   assert.deepEqual(Object.keys(await ours.tags('newest/app')), ['middle', 'newest']);
 });
 
+test('a repository that is not there is told of, instead of being taken for an empty one', async () => {
+  await ours.rule('absent', { source: `${source.host}/no/such`, targets: ['here.example/no/such'] }, [
+    self,
+    connection(source),
+  ]);
+  const state = await until('a word about it', async () => {
+    const told = await ours.state('absent');
+    return told.problems.length > 0 && told;
+  });
+  assert.deepEqual(
+    state.problems.map(({ type, reason }) => [type, reason]),
+    [['InSync', 'SourceNotFound']],
+  );
+  assert.match(state.problems[0]?.message ?? '', /there is no repository no\/such/);
+});
+
 async function descriptorOf({ client, repository }: Place, digest: Digest) {
   const manifest = await getManifest(client, repository, digest, AbortSignal.timeout(10_000));
   return { mediaType: manifest.mediaType, digest, size: manifest.bytes.length };

@@ -26,6 +26,14 @@ test('three lines are a rule, with every default filled in', () => {
   );
 });
 
+test('a name without an owner is one of the library at Docker Hub, and nowhere else', () => {
+  const path = (source: string) => readReplicationRule({ ...least, source }).source.path;
+  assert.deepEqual(
+    [path('docker.io/alpine'), path('docker.io/grafana/loki'), path('ghcr.io/alpine')],
+    ['library/alpine', 'grafana/loki', 'alpine'],
+  );
+});
+
 test('each problem names its field', () => {
   const cases: [object, RegExp][] = [
     [{ source: undefined }, /^spec\.source: is missing/],

@@ -126,7 +126,7 @@ export class RemoteSide implements Side {
     } catch (error) {
       // A repository comes into being with its first image.
       if (found.read > 0 || !isTransferError(error, 'NotFound')) throw error;
-      return { tags: new Map(), whole: true, identity: this.#identity ?? undefined };
+      return { tags: new Map(), whole: true, absent: true, identity: this.#identity ?? undefined };
     }
     this.#identity = found.peer?.registry ?? null;
     const { tags, peer, read } = found;

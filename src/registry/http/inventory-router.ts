@@ -4,6 +4,7 @@ import { Turns } from '../../platform/turns.ts';
 import type { Retaining } from '../metadata/retaining.ts';
 import { type Clusters, shownCluster } from '../retention/clusters.ts';
 import { type AdministratorRooms, administratorsOnly, reportersAsWell } from './administrators.ts';
+import { ReportBudget } from './report-budget.ts';
 
 export interface InventoryRooms {
   readonly metadata: Pick<Retaining, 'inventory' | 'putInventory' | 'reporters'>;
@@ -16,12 +17,15 @@ export interface InventoryRooms {
 const LARGEST = 16 * 1024 * 1024;
 /** Larger ones arrive one at a time: a fleet of them would not fit into memory. */
 const SMALL = 1024 * 1024;
+/** Who takes longer to send one is cut off, milliseconds: others wait for their turn. */
+const PATIENCE = 60_000;
 const path = '/admin/v1/inventories';
 
 /** What clusters run, as their operators report it. Comes before the router that only administrators pass. */
 export function inventoryRouter(rooms: InventoryRooms & AdministratorRooms): Router {
   const router = express.Router();
   const [takes, larges] = [new Turns(), new Turns()];
+  const budget = new ReportBudget();
   router.get(path, administratorsOnly(rooms), async (_request, response) => {
     const clusters = (await rooms.clusters.listed()).map((cluster) => ({
       ...shownCluster(cluster),
@@ -37,7 +41,8 @@ export function inventoryRouter(rooms: InventoryRooms & AdministratorRooms): Rou
       // One after the other: which of two is newer is decided by what is there.
       await takes.run(() => take(rooms, cluster, body));
     };
-    await (Number(request.headers['content-length']) <= SMALL ? receive() : larges.run(receive));
+    const isSmall = Number(request.headers['content-length']) <= SMALL;
+    await budget.run(cluster, () => (isSmall ? receive() : larges.run(receive)));
     response.status(204).end();
   });
   return router;
@@ -67,7 +72,9 @@ const read = express.raw({ type: () => true, limit: LARGEST });
 
 function bodyOf(request: Request, response: Response): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
+    const late = setTimeout(() => request.destroy(), PATIENCE);
     read(request, response, (error?: unknown) => {
+      clearTimeout(late);
       if (error !== undefined) return reject(error);
       const { body }: { body?: unknown } = request;
       resolve(body instanceof Uint8Array ? body : new Uint8Array());

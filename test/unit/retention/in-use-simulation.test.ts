@@ -14,9 +14,9 @@ function settingOf(seed: number, more: Partial<Setting> = {}): Setting {
   return { seed, clusters: 40, actions: 100, durablePulls: true, ...more };
 }
 
-/** The first of so many histories that goes wrong. */
-function firstViolation(count: number, more: Partial<Setting>): Setting | undefined {
-  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+/** The first of some histories that goes wrong. */
+function firstViolation({ from, to }: { from: number; to: number }, more: Partial<Setting>): Setting | undefined {
+  for (let seed = from; seed <= to; seed++) {
     const setting = settingOf(seed, more);
     if (play(setting, actionsOf(setting)).violation !== undefined) return setting;
   }
@@ -48,7 +48,14 @@ test('no image in use is ever expired, and at least 95 % of the bytes that may g
 });
 
 test('the simulation sees an image in use go: where nothing is kept, it finds that at once', () => {
-  const setting = firstViolation(20, { blind: true });
+  const setting = firstViolation({ from: 1, to: 20 }, { blind: true });
   assert.ok(setting !== undefined, 'nothing went wrong, and it should have');
   assert.match(story(setting), /is in use by cluster-/);
+});
+
+test('a pull has to be written before it is answered: half a minute later, a kill lets a running image expire', () => {
+  // One history in some hundred; where the model is changed, another one of them.
+  const setting = firstViolation({ from: 250, to: 300 }, { durablePulls: false });
+  assert.ok(setting !== undefined, 'nothing went wrong, and it should have');
+  assert.match(story(setting), /kill the registry/);
 });

@@ -27,6 +27,8 @@ const host = 'main.registry.example';
 /** Small on a machine that is shared; NE_LAG_PUSHES=200 is what the figures in the documentation are from. */
 const lagPushes = Number(process.env.NE_LAG_PUSHES ?? 40);
 const layerBytes = 5_000_000;
+/** While the other side is down. */
+const outagePushes = 100;
 
 let a: Site;
 let b: Site;
@@ -232,17 +234,22 @@ describe('from A to B', { timeout: 1_500_000 }, () => {
   test('what is pushed while B is down arrives when it is back, with no one’s help, and the lag rose meanwhile', async (t) => {
     await takeDown(b);
     const pushed: Record<string, string> = {};
-    for (let each = 0; each < 20; each++) pushed[`down-${each}`] = await a.push('team/outage', `down-${each}`, 200_000);
+    for (let each = 0; each < outagePushes; each++)
+      pushed[`down-${each}`] = await a.push('team/outage', `down-${each}`, 200_000);
     await ruleIs(a.bed, 'to-b', 'InSync', 'False');
     await sleep(5000);
     const lagSeconds = await a.metric('ne_replication_lag_seconds');
     assert.ok(lagSeconds >= 5, `the lag is ${lagSeconds} s`);
     await bringBack(b);
     const back = Date.now();
-    await eventually('all of them at B', 400, async () => Object.keys(await b.tags('team/outage')).length === 20);
+    await eventually(
+      'all of them at B',
+      400,
+      async () => Object.keys(await b.tags('team/outage')).length === outagePushes,
+    );
     t.diagnostic(`in step ${Math.round((Date.now() - back) / 1000)} s after B was ready again`);
     assert.deepEqual(await b.tags('team/outage'), pushed);
-    await b.verify('team/outage', 'down-19');
+    await b.verify('team/outage', `down-${outagePushes - 1}`);
     await ruleIs(a.bed, 'to-b', 'InSync', 'True');
     assert.equal(await a.metric('ne_replication_lag_seconds'), 0);
   });

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import { isJsonObject } from '../../domain/json.ts';
 import { InvalidPolicy } from '../../domain/retention/policy.ts';
 import { type Selection, type Selector, selectionOf } from '../../domain/retention/selection.ts';
 import { nextTime } from '../../domain/schedule.ts';
 import type { RuleRow } from '../metadata/rules.ts';
 import type { Millis } from '../metadata/store.ts';
 import { specOf } from './keeper.ts';
-import { type RetentionSpec, readSpec } from './spec.ts';
+import { PATTERN, type RetentionSpec, readSpec } from './spec.ts';
 import { type RetentionState, stateOf } from './state.ts';
 
 /** A policy as the worker sees it. */
@@ -59,14 +60,26 @@ export function isRunnable(rule: PolicyRule): rule is RunnableRule {
   return !(rule.spec instanceof InvalidPolicy);
 }
 
-/** Which of them governs a repository: also those that are suspended, for what is theirs must not fall to another one. */
+/**
+ * Which of them governs a repository: also those that are suspended, or that this version of the registry does not understand, for
+ * what is theirs must not fall to another one.
+ */
 export function governing(rules: readonly PolicyRule[]): (repository: string) => Selection | undefined {
-  return selectionOf(rules.filter(isRunnable).map(selectorOf));
+  return selectionOf(rules.map(selectorOf));
 }
 
 /** Of one policy alone. */
-export function selectorOf({ row, spec }: RunnableRule): Selector {
-  return { name: row.name, ...spec.repositories };
+export function selectorOf(rule: PolicyRule): Selector {
+  const { name } = rule.row;
+  return { name, ...(isRunnable(rule) ? rule.spec.repositories : { include: includedBy(rule) }) };
+}
+
+/** The names and patterns that can be read of a policy that cannot. What it excludes is its own as well. */
+function includedBy({ row }: PolicyRule): readonly string[] {
+  const spec = specOf(row);
+  const repositories = isJsonObject(spec) ? spec.repositories : undefined;
+  const include = isJsonObject(repositories) ? repositories.include : undefined;
+  return Array.isArray(include) ? include.filter((text) => typeof text === 'string' && PATTERN.test(text)) : [];
 }
 
 /** Fingerprint of all policies: where it changes, there may be other conflicts. */

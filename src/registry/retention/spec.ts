@@ -33,7 +33,8 @@ const known = [
   'restoreWindow',
   'suspend',
 ];
-const PATTERN = /^[a-z0-9*?]([-a-z0-9._/*?]*[a-z0-9*?])?$/;
+/** Of a name of a repository, or a pattern of such names. */
+export const PATTERN = /^[a-z0-9*?]([-a-z0-9._/*?]*[a-z0-9*?])?$/;
 const HASH = /^sha256:[a-f0-9]{64}$/;
 const day = 86_400_000;
 /** A trash that is never emptied would be a leak: ten years. */

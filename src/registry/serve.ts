@@ -88,7 +88,8 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const reloader = new Reloader({ source, first, log, apply, onResult: metrics.reloaded });
   const settings = () => reloader.current;
   const auth = createAuth(settings, { now, onCheck: metrics.passwordChecked });
-  const pulls = new Pulls(stores.metadata, { now, log });
+  const careful = () => settings().document.inUse.clusters.length > 0;
+  const pulls = new Pulls(stores.metadata, { now, log, careful });
   const fault = () => reloader.fault;
   const state: House['state'] = { draining: false };
   const worker = `${hostname()} ${randomUUID()}`;

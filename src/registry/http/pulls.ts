@@ -22,13 +22,15 @@ interface Pull {
 }
 
 /**
- * Notes when manifests were pulled, by the hour. The first pull of a manifest in an hour is written before it is answered: where
- * a cluster is away, nothing else tells that it runs the image. All others cost one map entry, and are written in batches.
+ * Notes when manifests were pulled, by the hour. Where clusters tell what they use, the first pull of a manifest in an hour is
+ * written before it is answered: while a cluster is away, nothing else tells that it runs the image. All others cost one map
+ * entry, and are written in batches.
  */
 export class Pulls {
   readonly #metadata: Pick<MetadataStore, 'notePulls' | 'manifest'>;
   readonly #now: () => number;
   readonly #log: Log;
+  readonly #careful: () => boolean;
   readonly #timer: NodeJS.Timeout;
   readonly #pending = new Map<string, Pull>();
   readonly #written = new Set<string>();
@@ -38,11 +40,12 @@ export class Pulls {
 
   constructor(
     metadata: Pick<MetadataStore, 'notePulls' | 'manifest'>,
-    options: { now: () => number; log: Log; everyMillis?: number },
+    options: { now: () => number; log: Log; careful?: () => boolean; everyMillis?: number },
   ) {
     this.#metadata = metadata;
     this.#now = options.now;
     this.#log = options.log;
+    this.#careful = options.careful ?? (() => true);
     this.#timer = setInterval(() => void this.#attempt(), options.everyMillis ?? 30_000).unref();
   }
 
@@ -54,7 +57,8 @@ export class Pulls {
     this.#turnHour();
     const key = `${repository}@${digest}`;
     this.#pending.set(key, { repository, digest, hour: this.#hour });
-    if (!this.#written.has(key) && performance.now() >= this.#restsUntil) return this.#noted(repository, digest);
+    const first = !this.#written.has(key) && this.#careful();
+    if (first && performance.now() >= this.#restsUntil) return this.#noted(repository, digest);
     if (this.#pending.size === largestBatch) void this.#attempt();
     return undefined;
   }

@@ -44,6 +44,13 @@ test('the first pull of an hour waits until it is written, and no other one', as
   await pulls.close();
 });
 
+test('where no cluster tells what it uses, no pull waits', async () => {
+  const pulls = new Pulls(metadata, { now: () => time, log, careful: () => false, everyMillis: 2 ** 30 });
+  assert.equal(pulls.note('app', digest), undefined);
+  await pulls.close();
+  assert.deepEqual(written, [[{ digest, hour: 7 }]]);
+});
+
 test('another pull in the hour is noted too: the manifest may have been deleted and pushed again', async () => {
   const pulls = open();
   await pulls.note('app', digest);

@@ -56,6 +56,11 @@ export class ReplicationDesk {
     return flowsOf(await this.#rules(), repository);
   }
 
+  /** A rule came, changed or went. */
+  forget(): void {
+    this.#known = undefined;
+  }
+
   /** What a comparison would find now, line by line; undefined where there is no such rule. Nothing is carried out. */
   async plan(name: string, signal: AbortSignal): Promise<AsyncIterable<PlanLine> | undefined> {
     const row = await this.#metadata.rule('replication', name);

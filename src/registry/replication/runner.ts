@@ -26,6 +26,12 @@ import type { ReplicationState } from './state.ts';
 /** Asked for again and again within this time, milliseconds, a comparison is made once. */
 const settling = 1000;
 
+/**
+ * After the first comparison of a rule with a registry of this project there is a second one, milliseconds later: rules for both
+ * directions are made one after the other, and only then do the registries know of each other that changes come back.
+ */
+const second = 8000;
+
 /** One rule at work. */
 export class RuleRunner {
   readonly loaded: LoadedRule;
@@ -40,6 +46,7 @@ export class RuleRunner {
   #dueAt: number;
   #deep = false;
   #failures = 0;
+  #again = true;
   readonly #outlook: Outlook;
   #changed = true;
 
@@ -168,6 +175,13 @@ export class RuleRunner {
     return this.#outlook.halted;
   }
 
+  #hasPeers(): boolean {
+    const { source } = this.context;
+    return (
+      typeof source.identity === 'string' && this.lanes.some(({ place }) => typeof place.side.identity === 'string')
+    );
+  }
+
   #busyLanes(): number {
     const now = this.context.now();
     return this.lanes.filter(({ pending, breaker }) => pending.size > 0 && breaker.openUntil <= now).length;
@@ -241,8 +255,11 @@ export class RuleRunner {
     this.#outlook.fault = failures.find(({ course }) => course === 'stalled') ?? first;
     for (const { reason } of failures) this.#parts.metrics.failed(this.loaded.name, reason);
     this.#failures = first === undefined ? 0 : this.#failures + 1;
-    if (first === undefined) context.sourceBreaker.succeeded();
-    else
+    if (first === undefined) {
+      context.sourceBreaker.succeeded();
+      if (this.#again && this.#hasPeers()) this.#dueAt = Math.min(this.#dueAt, context.now() + second);
+      this.#again = false;
+    } else
       this.#dueAt = Math.min(
         this.#dueAt,
         context.now() + retryWait(this.loaded.rule.retry, this.#failures, context.chance()),

@@ -98,6 +98,7 @@ class Watch {
 
   wake(): void {
     this.#waking.abort();
+    void this.#desk?.then((desk) => desk.forget());
   }
 
   async stop(): Promise<void> {

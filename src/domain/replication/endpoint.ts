@@ -13,6 +13,8 @@ export interface Endpoint {
 }
 
 const registryName = /^[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)?$/;
+/** Addresses that only the machine itself has, where clouds serve the machine's credentials (RFC 3927, RFC 4291 §2.5.6). */
+const linkLocal = /^(169\.254\.|\[fe[89ab][0-9a-f]:|\[fd00:ec2:)/;
 const patternPath = /^[a-z0-9*?](?:[-a-z0-9._/*?]*[a-z0-9*?])?$/;
 
 /** Reads a source. @returns what is wrong with it where it is none */
@@ -62,5 +64,6 @@ function split(text: string): Endpoint | string {
   const slash = text.indexOf('/');
   const host = (slash < 0 ? text : text.slice(0, slash)).toLowerCase();
   if (!isHost(host)) return `${JSON.stringify(host.slice(0, 80))} is no host name or address with an optional port`;
+  if (linkLocal.test(host)) return `${host} is a link-local address: no registry is there; name one by its host name`;
   return { text, host, path: slash < 0 ? '' : text.slice(slash + 1) };
 }

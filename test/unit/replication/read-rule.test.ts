@@ -40,6 +40,8 @@ test('each problem names its field', () => {
     [{ source: 'https://ghcr.io/app' }, /^spec\.source: must be host/],
     [{ source: 'ghcr.io/app:1.0' }, /^spec\.source: must name a repository/],
     [{ source: 'registry://Main/app' }, /^spec\.source: registry:\/\/ must/],
+    [{ source: '169.254.169.254/latest/meta' }, /^spec\.source: 169\.254\.169\.254 is a link-local address/],
+    [{ targets: ['[fe80::1]:5000/app'] }, /^spec\.targets\[0\]: \[fe80::1\]:5000 is a link-local address/],
     [{ targets: [] }, /^spec\.targets: is missing/],
     [{ targets: ['a.example/x', 'a.example/x'] }, /^spec\.targets\[1\]: is there twice/],
     [{ targets: ['a.example/*'] }, /^spec\.targets\[0\]: must hold no pattern/],

@@ -5,7 +5,6 @@ import type { Awaitable, BlobRow, ManifestWithBytes } from '../metadata/store.ts
 import type { BlobReader } from '../storage/store.ts';
 import { type Answers, longestCopied } from './answers.ts';
 import { isDisconnect, type Rooms } from './api.ts';
-import type { Attention } from './attention.ts';
 import { blobHeaders } from './blobs.ts';
 import { heavy } from './intake.ts';
 import { manifestHeaders } from './manifests.ts';
@@ -15,7 +14,6 @@ import { parseRoute, type Route } from './route.ts';
 export interface QuickOptions {
   readonly rooms: Rooms;
   readonly answers: Answers;
-  readonly attention: Attention;
   /** Milliseconds until the first request, and between two. */
   readonly timeouts: { readonly first: number; readonly keepAlive: number };
   /** Gives the connection to Node's server. */
@@ -312,9 +310,7 @@ export class QuickConnection {
     this.#answeredOne = true;
     const { observe, log } = this.#options.rooms;
     const { method, path: url } = done.request;
-    const now = performance.now();
-    const milliseconds = now - done.began;
-    this.#options.attention.answered(now);
+    const milliseconds = performance.now() - done.began;
     observe({ route: done.route, method, status, seconds: milliseconds / 1000 });
     if (log.isLevelEnabled?.('debug') === false) return;
     const user = done.sender.identity.name;

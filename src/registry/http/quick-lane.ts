@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { Answers } from './answers.ts';
 import type { Rooms } from './api.ts';
-import { Attention } from './attention.ts';
 import { QuickConnection } from './quick-connection.ts';
 
 /** Milliseconds. */
@@ -21,7 +20,6 @@ export interface LaneTimeouts {
 export class QuickLane {
   readonly #rooms: Rooms;
   readonly #answers: Answers;
-  readonly #attention = new Attention();
   readonly #timeouts: LaneTimeouts;
   readonly #connections = new Set<QuickConnection>();
   #leaving = false;
@@ -42,7 +40,6 @@ export class QuickLane {
     const connection = new QuickConnection(socket, {
       rooms: this.#rooms,
       answers: this.#answers,
-      attention: this.#attention,
       timeouts: this.#timeouts,
       serve,
       left: () => this.#connections.delete(connection),

@@ -6,7 +6,7 @@ import type { FileHash } from './hasher.ts';
 /** Bytes after which the disk is set to work while more arrive, so that little is left to wait for when an upload is finished. */
 const EARLY = 8 * 1024 * 1024;
 
-/** An upload that grows past so many bytes is hashed by a thread that follows the file. */
+/** Of an upload that grows past so many bytes it is decided who hashes the rest. */
 const LARGE = 2 * 1024 * 1024;
 
 /** An upload that is open in this process: its file and the hash of what was written so far. */
@@ -25,14 +25,14 @@ export class Session {
   #hash: { algorithm: Algorithm; hash: Hash; at: number } | undefined;
   /** In its place once the upload is large. */
   #following: FileHash | undefined;
-  readonly #follow: ((algorithm: Algorithm) => FileHash) | undefined;
+  #follow: ((algorithm: Algorithm) => FileHash | undefined) | undefined;
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   /** Why bytes that were written did not reach the disk. */
   #loss: Error | undefined;
 
-  /** @param follow hashes the file elsewhere, from its beginning */
-  constructor(id: string, file: FileHandle, size: number, follow?: (algorithm: Algorithm) => FileHash) {
+  /** @param follow hashes the file elsewhere, from its beginning, where that is of use; asked once */
+  constructor(id: string, file: FileHandle, size: number, follow?: (algorithm: Algorithm) => FileHash | undefined) {
     this.#follow = follow;
     this.id = id;
     this.file = file;
@@ -89,14 +89,16 @@ export class Session {
   /** Takes bytes that stand at `position` in the file into the running hash. */
   hash(chunk: Uint8Array, position: number): void {
     if (this.#following !== undefined) return;
-    if (this.#hash?.at !== position) this.forgetHash();
-    else if (this.#follow !== undefined && position >= LARGE) {
-      this.#following = this.#follow(this.#hash.algorithm);
-      this.#hash = undefined;
-    } else {
-      this.#hash.hash.update(chunk);
-      this.#hash.at += chunk.byteLength;
-    }
+    if (this.#hash?.at !== position) return void this.forgetHash();
+    if (position >= LARGE) this.#handOver(this.#hash.algorithm);
+    this.#hash?.hash.update(chunk);
+    if (this.#hash !== undefined) this.#hash.at += chunk.byteLength;
+  }
+
+  #handOver(algorithm: Algorithm): void {
+    this.#following = this.#follow?.(algorithm);
+    this.#follow = undefined;
+    if (this.#following !== undefined) this.#hash = undefined;
   }
 
   forgetHash(): void {

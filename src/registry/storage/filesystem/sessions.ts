@@ -16,6 +16,8 @@ export class Sessions {
   #open = new Map<string, Promise<Session>>();
   #sweeper: NodeJS.Timeout;
   #hasher = new Hasher();
+  /** Uploads that a request is writing to, or finishing. */
+  #atWork = 0;
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -30,8 +32,12 @@ export class Sessions {
     this.#open.set(id, Promise.resolve(this.#sessionOf(id, file, 0)));
   }
 
+  /** One upload alone is hashed sooner by the loop that has its bytes at hand; several would wait for each other there. */
   #sessionOf(id: string, file: FileHandle, size: number): Session {
-    return new Session(id, file, size, (algorithm) => this.#hasher.follow(this.#layout.upload(id), algorithm));
+    const path = this.#layout.upload(id);
+    return new Session(id, file, size, (algorithm) =>
+      this.#atWork > 1 ? this.#hasher.follow(path, algorithm) : undefined,
+    );
   }
 
   /** Runs `work` on an upload that nobody else is working on. Throws Refusal BLOB_UPLOAD_UNKNOWN, or 409 where it is busy. */
@@ -43,9 +49,11 @@ export class Sessions {
     if (session.busy) throw busyUpload(id);
     const { promise, resolve } = Promise.withResolvers<void>();
     session.work = promise;
+    this.#atWork++;
     try {
       return await work(session);
     } finally {
+      this.#atWork--;
       session.work = undefined;
       session.usedAt = performance.now();
       resolve();

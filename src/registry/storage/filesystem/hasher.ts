@@ -3,6 +3,8 @@ import type { Algorithm } from '../../../domain/oci/digest.ts';
 
 /** The thread is told of new bytes so many at a time. */
 const STEP = 1024 * 1024;
+/** A thread without a file to follow is ended after this time, milliseconds: it takes five megabytes. */
+const IDLE = 1_000;
 
 export type ToHashThread = { readonly id: number } & (
   | { readonly path: string; readonly algorithm: Algorithm }
@@ -29,12 +31,16 @@ export interface FileHash {
 export class Hasher {
   #worker: Worker | undefined;
   #next = 0;
-  readonly #asked = new Map<number, (hex: string | undefined) => void>();
+  #followed = 0;
+  #idle: NodeJS.Timeout | undefined;
+  readonly #asked = new Map<number, { worker: Worker; resolve: (hex: string | undefined) => void }>();
 
   /** Follows a file from its beginning. It must be there until the hash is closed. */
   follow(path: string, algorithm: Algorithm): FileHash {
     const id = this.#next++;
     const worker = this.#thread();
+    this.#followed++;
+    clearTimeout(this.#idle);
     const tell = (message: Omit<ToHashThread, 'id'>) => worker.postMessage({ id, ...message });
     let told = 0;
     tell({ path, algorithm });
@@ -48,16 +54,23 @@ export class Hasher {
       digest: (size) => {
         if (worker !== this.#worker) return Promise.resolve(undefined);
         return new Promise((resolve) => {
-          this.#asked.set(id, resolve);
+          this.#asked.set(id, { worker, resolve });
           tell({ upTo: size, digest: true });
         });
       },
-      close: () => tell({ forget: true }),
+      close: () => {
+        tell({ forget: true });
+        this.#followed--;
+        if (this.#followed === 0) this.#idle = setTimeout(() => void this.close(), IDLE).unref();
+      },
     };
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
   }
 
   /** Started with the first large upload: a registry that gets none need not have it. */
@@ -70,17 +83,21 @@ export class Hasher {
     });
     worker.unref();
     worker.on('message', (answer: FromHashThread) => {
-      this.#asked.get(answer.id)?.('hex' in answer ? answer.hex : undefined);
-      this.#asked.delete(answer.id);
+      this.#answer(answer.id, 'hex' in answer ? answer.hex : undefined);
     });
     // Whatever it was: files are read again without it, and the next upload gets another one.
     worker.on('error', () => undefined);
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
-      for (const resolve of this.#asked.values()) resolve(undefined);
-      this.#asked.clear();
+      for (const [id, asked] of this.#asked) if (asked.worker === worker) this.#answer(id, undefined);
     });
     this.#worker = worker;
     return worker;
+  }
+
+  #answer(id: number, hex: string | undefined): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    asked?.resolve(hex);
   }
 }

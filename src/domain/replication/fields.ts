@@ -1,5 +1,5 @@
+import { parseDuration } from '../duration.ts';
 import { isJsonObject } from '../json.ts';
-import { parseDuration } from '../retention/duration.ts';
 
 /** A part of a rule's spec while it is read: each problem is noted with the path of its field, and reading goes on. */
 export class SpecFields {

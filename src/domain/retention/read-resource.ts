@@ -1,5 +1,5 @@
+import { parseDuration } from '../duration.ts';
 import { isJsonObject } from '../json.ts';
-import { parseDuration } from './duration.ts';
 import { Fields } from './fields.ts';
 import { InvalidPolicy, type Policy, type Protection } from './policy.ts';
 import { readPolicyText } from './read-policy.ts';

@@ -55,7 +55,7 @@ export interface CopyRow extends CopyKey {
 
 /**
  * A change that was made on another registry. It is applied only where it is newer than what the tag is here, its tombstone
- * included (`tag-stand.ts`); else the outcome is `conflict` and nothing is written. Where a tag points at the digest already it
+ * included (`domain/replication/version.ts`); else the outcome is `conflict` and nothing is written. Where a tag points at the digest already it
  * only takes the larger of the two versions over, which is no change of the tag: the feed says `tag-version`, and no `tag-set`.
  */
 export interface Replicated {

@@ -1,5 +1,5 @@
+import { parseDuration } from '../../domain/duration.ts';
 import { isJsonObject } from '../../domain/json.ts';
-import { parseDuration } from '../../domain/retention/duration.ts';
 import { Fields } from '../../domain/retention/fields.ts';
 import { InvalidPolicy, type Policy } from '../../domain/retention/policy.ts';
 import { readPolicySpec } from '../../domain/retention/read-resource.ts';

@@ -11,9 +11,8 @@ interface Work {
 }
 
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
+/** A file that could not be read is not here: it has no digest, and whoever asked reads it. */
 const works = new Map<number, Work>();
-/** Why a file cannot be hashed; told when its digest is asked for. */
-const faults = new Map<number, string>();
 
 parentPort?.on('message', (message: ToHashThread) => {
   const { id } = message;
@@ -24,9 +23,8 @@ parentPort?.on('message', (message: ToHashThread) => {
       const work = works.get(id);
       if (work !== undefined) follow(work, message.upTo);
     } else forget(id);
-  } catch (error) {
+  } catch {
     forget(id);
-    faults.set(id, String(error));
   }
   if ('upTo' in message && message.digest) tell(id);
 });
@@ -42,13 +40,11 @@ function follow(work: Work, upTo: number): void {
 
 function tell(id: number): void {
   const hex = works.get(id)?.hash.copy().digest('hex');
-  const answer: FromHashThread = hex === undefined ? { id, fault: faults.get(id) ?? 'it is not known' } : { id, hex };
-  parentPort?.postMessage(answer);
+  parentPort?.postMessage({ id, hex } satisfies FromHashThread);
 }
 
 function forget(id: number): void {
   const work = works.get(id);
   works.delete(id);
-  faults.delete(id);
   if (work !== undefined) closeSync(work.fd);
 }

@@ -6,12 +6,16 @@ const STEP = 1024 * 1024;
 /** A thread without a file to follow is ended after this time, milliseconds: it takes five megabytes. */
 const IDLE = 1_000;
 
-export type ToHashThread = { readonly id: number } & (
+type Order =
   | { readonly path: string; readonly algorithm: Algorithm }
   | { readonly upTo: number; readonly digest: boolean }
-  | { readonly forget: true }
-);
-export type FromHashThread = { readonly id: number } & ({ readonly hex: string } | { readonly fault: string });
+  | { readonly forget: true };
+export type ToHashThread = { readonly id: number } & Order;
+export interface FromHashThread {
+  readonly id: number;
+  /** Undefined where the file could not be read. */
+  readonly hex: string | undefined;
+}
 
 /** The hash of a file that grows. */
 export interface FileHash {
@@ -41,7 +45,7 @@ export class Hasher {
     const worker = this.#thread();
     this.#followed++;
     clearTimeout(this.#idle);
-    const tell = (message: Omit<ToHashThread, 'id'>) => worker.postMessage({ id, ...message });
+    const tell = (order: Order) => worker.postMessage({ id, ...order } satisfies ToHashThread);
     let told = 0;
     tell({ path, algorithm });
     return {
@@ -82,9 +86,7 @@ export class Hasher {
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
     });
     worker.unref();
-    worker.on('message', (answer: FromHashThread) => {
-      this.#answer(answer.id, 'hex' in answer ? answer.hex : undefined);
-    });
+    worker.on('message', ({ id, hex }: FromHashThread) => this.#answer(id, hex));
     // Whatever it was: files are read again without it, and the next upload gets another one.
     worker.on('error', () => undefined);
     worker.once('exit', () => {

@@ -93,7 +93,8 @@ export class FileReader implements BlobReader {
       if (wanted === 0) return;
       const pool: BufferPool = slow || handed > 0 || wanted <= small.size ? small : large;
       const lent = { buffer: await pool.take(owner), pool, owner };
-      const length = await this.#fill(lent, position, handed > 0 ? Math.min(TELLING, wanted) : wanted);
+      const told = handed > 0 ? this.#fillFromMemory(lent.buffer, position, Math.min(TELLING, wanted)) : 0;
+      const length = told > 0 ? told : await this.#fill(lent, position, wanted);
       slow = (await deliver(sink, { ...lent, length }, lane)) > PATIENCE;
       position += length;
     }
@@ -124,11 +125,15 @@ export class FileReader implements BlobReader {
     await this.#files.give(this.#file);
   }
 
+  /** At once, or not at all. */
+  #fillFromMemory(buffer: Buffer, position: number, wanted: number): number {
+    const span = { fd: this.#file.fd, start: position, end: position + wanted - 1 };
+    return this.#buffers.sendfile?.read(buffer, span) ?? 0;
+  }
+
   /** Reads up to `wanted` bytes. Where there are none left the file is shorter than it should be. */
   async #fill({ buffer, pool, owner }: Lent, position: number, wanted: number): Promise<number> {
     const { fd, key } = this.#file;
-    const inMemory = this.#buffers.sendfile?.read(buffer, { fd, start: position, end: position + wanted - 1 }) ?? 0;
-    if (inMemory > 0) return inMemory;
     try {
       const length = await readAt(fd, buffer, Math.min(buffer.byteLength, wanted), position);
       if (length > 0) return length;

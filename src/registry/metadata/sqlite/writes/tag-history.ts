@@ -1,6 +1,6 @@
 import type { Digest } from '../../../../domain/oci/digest.ts';
+import { isNewer, type Stand } from '../../../../domain/replication/version.ts';
 import type { Replicated } from '../../replicating.ts';
-import { overtakes, type TagStand } from '../../tag-stand.ts';
 import type { Connection } from '../connection.ts';
 import { identity } from '../reads/rules.ts';
 
@@ -40,13 +40,13 @@ export function originColumn(connection: Connection, { origin }: Replicated): st
 }
 
 /** Whether a change of another registry is newer than what the name is here. @param digest undefined for a deletion */
-export function isNews(connection: Connection, name: Name, change: TagStand): boolean {
+export function isNews(connection: Connection, name: Name, change: Stand): boolean {
   const stand = standOf(connection, name);
-  return stand === undefined || overtakes(change, stand);
+  return stand === undefined || isNewer(change, stand);
 }
 
 /** Undefined where nothing is known of the name. */
-function standOf(connection: Connection, { repository, tag }: Name): TagStand | undefined {
+function standOf(connection: Connection, { repository, tag }: Name): Stand | undefined {
   const live = `SELECT t.version, t.origin, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
     WHERE t.repository_id = ? AND t.name = ?`;
   const buried = `SELECT version, origin, CASE kind WHEN 'expired' THEN digest END AS digest FROM tag_tombstones

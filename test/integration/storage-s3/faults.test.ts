@@ -93,7 +93,12 @@ for (const { name, bytes, operations } of flows)
   describe(name, () => {
     for (const operation of operations) {
       it(`passes over a moment in which ${operation} is refused, cut or not answered`, async () => {
-        const passing: BucketFault[] = [slowDown, { status: 500, code: 'InternalError' }, 'cut', 'hang', 'lose-answer'];
+        const refusals: BucketFault[] = [
+          slowDown,
+          { status: 500, code: 'InternalError' },
+          { status: 409, code: 'ExistingObjectIsDirectory' },
+        ];
+        const passing: BucketFault[] = [...refusals, 'cut', 'hang', 'lose-answer'];
         for (const fault of passing) {
           breakOperation(operation, fault, 1);
           const key = await upload(blobs, bytes);

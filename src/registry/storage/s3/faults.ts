@@ -74,6 +74,8 @@ const AGAIN = new Set([
   'BadDigest',
   'XAmzContentSHA256Mismatch',
   'XMinioServerNotInitialized',
+  // versitygw, where another request removes the folder that this object's is made in. No object of ours is a folder.
+  'ExistingObjectIsDirectory',
 ]);
 const CONNECTION = new Set([
   'ECONNRESET',

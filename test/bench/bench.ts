@@ -16,11 +16,15 @@ export interface Bench {
   /** Bursts of each server in each case. */
   readonly rounds: number;
   readonly load: Load;
+  /** Whether a case was asked for, of those that can be asked for singly. */
+  wants(id: string): boolean;
   say(line: string): void;
 }
 
-/** A group of cases that share their servers; chosen with CASES. */
+/** A group of cases; chosen with CASES. */
 export interface Group {
   readonly name: string;
+  /** Its cases, where they share no servers, so that one can be measured without the others. */
+  readonly ids?: readonly string[];
   readonly run: (bench: Bench) => AsyncIterable<CaseResult>;
 }

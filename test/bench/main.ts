@@ -33,7 +33,19 @@ async function prepare(options: Options, scratch: string): Promise<Bench> {
   if (options.bundle === undefined) await bundle(made);
   const { baseline, seconds, rounds } = options;
   const load = await prepareLoad(scratch);
-  return { scratch, cache, bundle: made, baseline, seconds, rounds, load, say };
+  return { scratch, cache, bundle: made, baseline, seconds, rounds, load, wants: (id) => wants(options, id), say };
+}
+
+function wants({ cases }: Options, id: string): boolean {
+  return (
+    cases === undefined ||
+    cases.includes(id) ||
+    groups.some(({ name, ids }) => cases.includes(name) && ids?.includes(id))
+  );
+}
+
+function chosen({ cases }: Options, { name, ids }: Group): boolean {
+  return cases === undefined || cases.includes(name) || ids?.some((id) => cases.includes(id)) === true;
 }
 
 function say(line: string): void {
@@ -53,7 +65,7 @@ async function perform(options: Options): Promise<Outcome> {
     const results: CaseResult[] = [];
     const failures: string[] = [];
     for (const group of groups) {
-      if (options.cases !== undefined && !options.cases.includes(group.name)) continue;
+      if (!chosen(options, group)) continue;
       try {
         for await (const result of group.run(bench)) results.push(result);
       } catch (error) {
@@ -70,7 +82,7 @@ async function perform(options: Options): Promise<Outcome> {
 async function main(): Promise<number> {
   const options = parseOptions(
     process.argv.slice(2),
-    groups.map(({ name }) => name),
+    groups.flatMap(({ name, ids = [] }) => [name, ...ids]),
   );
   const run = await describeRun(options);
   const { results, failures } = await perform(options);

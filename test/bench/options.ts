@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 export interface Options {
-  /** Names of groups; all unless given. */
+  /** Names of groups, and of single cases; all unless given. */
   readonly cases: readonly string[] | undefined;
   readonly seconds: number;
   readonly rounds: number;

@@ -22,34 +22,43 @@ const ways = [
   { way: 'chunked', chunk: 4 * 1024 * 1024 },
 ];
 
-/** New blobs. Ours are on the disk when they are acknowledged; the CNCF's registry does not sync. */
-export const pushes: Group = {
-  name: 'push',
-  async *run(bench) {
-    for (const { megabytes, one, eight } of amounts)
-      for (const { way, chunk } of ways)
-        for (const [connections, blobs] of [
-          [1, one],
-          [8, eight],
-        ] as const)
-          yield await push(bench, { megabytes, way, chunk, connections, blobs: scaled(bench, blobs, connections) });
-  },
-};
-
 interface Push {
+  readonly id: string;
   readonly megabytes: number;
   readonly way: string;
   readonly chunk: number;
   readonly connections: number;
+  /** Of a burst of three seconds. */
   readonly blobs: number;
 }
+
+const cases: readonly Push[] = amounts.flatMap(({ megabytes, one, eight }) =>
+  ways.flatMap(({ way, chunk }) =>
+    [
+      { connections: 1, blobs: one },
+      { connections: 8, blobs: eight },
+    ].map(({ connections, blobs }) => {
+      const id = `push-${megabytes}mb-${way}-${connections}`;
+      return { id, megabytes, way, chunk, connections, blobs };
+    }),
+  ),
+);
+
+/** New blobs. Ours are on the disk when they are acknowledged; the CNCF's registry does not sync. */
+export const pushes: Group = {
+  name: 'push',
+  ids: cases.map(({ id }) => id),
+  async *run(bench) {
+    for (const one of cases) if (bench.wants(one.id)) yield await push(bench, one);
+  },
+};
 
 function scaled({ seconds }: Bench, blobs: number, connections: number): number {
   return Math.max(connections, Math.round((blobs * seconds) / 3));
 }
 
 /** With fresh servers, so that the disk does not fill. */
-async function push(bench: Bench, { megabytes, way, chunk, connections, blobs }: Push): Promise<CaseResult> {
+async function push(bench: Bench, { id, megabytes, way, chunk, connections, ...burst }: Push): Promise<CaseResult> {
   const folder = await mkdtemp(join(bench.scratch, 'push-'));
   const servers: Server[] = [];
   try {
@@ -61,11 +70,12 @@ async function push(bench: Bench, { megabytes, way, chunk, connections, blobs }:
     if (bench.baseline !== undefined)
       servers.push(await startOurs({ name: 'baseline', bundle: bench.baseline, folder: await place('baseline') }));
     servers.push(await startDistribution({ folder: await place('distribution') }));
+    const blobs = scaled(bench, burst.blobs, connections);
     const load = { repository: 'bench/push', size: megabytes * 1e6, chunk, connections, blobs };
     return await measure(
       bench,
       {
-        id: `push-${megabytes}mb-${way}-${connections}`,
+        id,
         title: `push ${megabytes} MB, ${way}, ${connections} at a time`,
         unit: 'MB/s',
         promises,

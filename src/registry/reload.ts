@@ -109,6 +109,10 @@ export function pin(
     if (running.tls === undefined) delete pinned.tls;
     else pinned.tls = running.tls;
   }
+  if (next.workers.run !== running.workers.run) {
+    held.push('workers.run');
+    pinned.workers = { ...next.workers, run: running.workers.run };
+  }
   return held.length === 0
     ? { document: next, held }
     : { document: { ...pinned, generation: running.generation }, held };

@@ -54,7 +54,7 @@ export function apiRooms(house: House): NonNullable<WebRooms['api']> {
     ...(await lastBackup()),
   });
   const jobs = {
-    runNow: (kind: string) => state.workers?.runNow(kind) ?? false,
+    runNow: async (kind: string) => (await state.workers?.runNow(kind)) ?? false,
     state: async () => (await state.workers?.state()) ?? [],
   };
   return {
@@ -64,16 +64,23 @@ export function apiRooms(house: House): NonNullable<WebRooms['api']> {
 }
 
 /** Of rules, and of what retention and replication need beside them. */
-function ruleRooms({ stores: { metadata }, retention, replication, now, state }: House) {
+function ruleRooms({ stores: { metadata }, retention, replication, now, state, log }: House) {
   const { clusters, keeper, desk } = retention;
   const rules = { metadata, keepers: [keeper, replication.keeper], now };
-  const reported = () => void state.workers?.runNow('retention');
+  const reported = () => hurry({ state, log }, 'retention');
   return {
     rules,
     inventories: { metadata, clusters, reported },
     retention: { desk, now },
     replication: { ...replication, metadata },
   };
+}
+
+/** Asks for a pass of background work as soon as may be; where that cannot be asked for now, it comes by itself later. */
+export function hurry({ state, log }: Pick<House, 'state' | 'log'>, kind: string): void {
+  state.workers?.runNow(kind).catch((error: unknown) => {
+    log.warn({ err: error, kind }, 'background work cannot be asked for; it is done when it is due');
+  });
 }
 
 /** Of metrics and health. */

@@ -27,7 +27,7 @@ import { openRetentionRecords } from './records.ts';
 import { Reloader } from './reload.ts';
 import { startReplication } from './replication/start.ts';
 import { startRetention } from './retention/start.ts';
-import { apiRooms, type House, managementRooms } from './rooms.ts';
+import { apiRooms, type House, hurry, managementRooms } from './rooms.ts';
 import { keepSafe } from './safekeeping.ts';
 import { readSettings, type Settings, type Source } from './settings.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -42,9 +42,10 @@ export interface RegistryOptions {
   readonly watchSeconds?: number;
 }
 
-/** A registry that serves. */
+/** A registry that serves, or works for others that do. */
 export interface RunningRegistry {
-  readonly api: AddressInfo;
+  /** Absent where it only works. */
+  readonly api: AddressInfo | undefined;
   readonly management: AddressInfo | undefined;
   /** Looks now whether the configuration has changed. Never rejects. */
   reload(): Promise<void>;
@@ -77,11 +78,11 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const register = createMetrics();
   const usage = new Usage(stores, now);
   const metrics = createRegistryMetrics(register, {
-    traffic: () => withUnseen(listeners.api.traffic(), stores.blobs.unseenTraffic),
+    traffic: () => withUnseen(listeners.api?.traffic(), stores.blobs.unseenTraffic),
     storage: () => usage.figures().then(storageFigures, () => undefined),
   });
   const apply = (next: Settings) => {
-    if (next.tls !== undefined) listeners.api.setCertificate(next.tls);
+    if (next.tls !== undefined) listeners.api?.setCertificate(next.tls);
     log.setLevel(next.document.logging.level);
     stores.setReserve(next.document.limits.reserveBytes);
   };
@@ -93,6 +94,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
   const fault = () => reloader.fault;
   const state: House['state'] = { draining: false };
   const worker = `${hostname()} ${randomUUID()}`;
+  const { run } = first.document.workers;
   const retention = startRetention({
     metadata: stores.metadata,
     places: first.document,
@@ -102,7 +104,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     inUse: () => settings().document.inUse,
     openRecords: () => openRetentionRecords(first.document),
     flushPulls: () => pulls.flush(),
-    wake: () => void state.workers?.runNow('retention'),
+    wake: () => hurry({ state, log }, 'retention'),
     now,
   });
   const replication = startReplication({
@@ -111,6 +113,7 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
     log,
     worker,
     alone: first.document.metadata.postgres === undefined,
+    only: run === 'Only',
     proxyEnv: process.env,
     key: () => settings().tokens.key.privateKey,
     inUse: () => settings().document.inUse,
@@ -143,10 +146,10 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
         now,
         backup: () => settings().document.backup,
       });
-      const api = await listeners.api.listen();
+      const api = await listeners.api?.listen();
       const management = await listeners.management?.listen();
       house.state.workers = startWork(house, register, worker);
-      replication.start();
+      if (run !== 'None') replication.start();
       reloader.watch(watchSeconds);
       // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
       globalThis.gc?.();
@@ -157,7 +160,8 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
 }
 
 interface Listeners {
-  readonly api: Listener;
+  /** Absent where nothing is served but metrics and health. */
+  readonly api: Listener | undefined;
   /** Absent where metrics and health are served by the API's listener. */
   readonly management: Listener | undefined;
 }
@@ -170,9 +174,18 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
       return webOf({ log, observe: metrics.observe, ...rooms });
     }, log);
   const management = managementRooms(house, register);
-  const { api, management: separate } = document.listen;
+  const { api, management: separate = document.workers.run === 'Only' ? api : undefined } = document.listen;
   const rooms = roomsOf(house, document);
   const web = app({ api: apiRooms(house), ...(separate === undefined && { management }) });
+  const beside =
+    separate === undefined
+      ? undefined
+      : new Listener({
+          address: separate,
+          purpose: 'management (--management-listen, listen.management)',
+          handle: app({ management }),
+        });
+  if (document.workers.run === 'Only') return { api: undefined, management: beside };
   return {
     api: new Listener({
       address: api,
@@ -181,14 +194,7 @@ function createListeners(house: House, register: MetricsRegistry, { document, tl
       handle: dispatch(createApi(rooms), web, metrics.uploadsInProgress),
       lane: new QuickLane(rooms, { first: timeouts.headers, keepAlive: timeouts.keepAlive }),
     }),
-    management:
-      separate === undefined
-        ? undefined
-        : new Listener({
-            address: separate,
-            purpose: 'management (--management-listen, listen.management)',
-            handle: app({ management }),
-          }),
+    management: beside,
   };
 }
 
@@ -243,6 +249,7 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
   const drain = async () => {
     state.draining = true;
     reloader.stop();
+    if (api === undefined) return;
     const { lingerSeconds, drainSeconds } = settings().document;
     api.leave();
     if (lingerSeconds > 0) await sleep(lingerSeconds * 1000);
@@ -261,7 +268,7 @@ function shutdownSteps(house: House, { api, management }: Listeners, reloader: R
   ];
 }
 
-function withUnseen({ received, sent }: { received: number; sent: number }, unseen = 0) {
+function withUnseen({ received, sent } = { received: 0, sent: 0 }, unseen = 0) {
   return { received, sent: sent + unseen };
 }
 

@@ -150,6 +150,16 @@ const InUse = z.strictObject({
   staleSeconds: positive.default(900),
 });
 
+const Workers = z.strictObject({
+  /**
+   * Where the work beside serving is done (replication, retention, reclaiming, scrubbing). `InPod`: here. `None`: in another process
+   * that shares the stores. `Only`: here, and nothing is served but health and metrics, on `listen.management` or else on `listen.api`.
+   */
+  run: z.enum(['InPod', 'None', 'Only']).default('InPod'),
+  /** Passes of background work at once; those past it wait for their turn. What replication copies at once is each rule's own to say. */
+  concurrency: z.number().int().min(1).max(256).default(4),
+});
+
 const Auth = z.strictObject({
   /** What a caller without credentials may do. */
   anonymous: z.enum(['None', 'Pull', 'Push']).default('None'),
@@ -201,6 +211,7 @@ const Document = z.strictObject({
   scrub: Scrub.prefault({}),
   /** Snapshots of the metadata in a second place; none unless given. */
   backup: Backup.optional(),
+  workers: Workers.prefault({}),
   auth: Auth.prefault({}),
   /** Who may call the admin API with a signed token; without it only administrators with a password. */
   admin: z
@@ -231,6 +242,14 @@ export const RegistryBootstrap = Document.refine(
   ({ storage, metadata }) =>
     metadata.sqlite === undefined || (storage.filesystem ?? metadata.sqlite.path) !== undefined,
   { path: ['metadata', 'sqlite', 'path'], message: 'is needed where storage is not a file system' },
+).refine(
+  ({ storage, metadata, workers }) =>
+    workers.run === 'InPod' || (storage.s3 !== undefined && metadata.postgres !== undefined),
+  {
+    path: ['workers', 'run'],
+    message:
+      'can only be InPod where storage.s3 and metadata.postgres are not both given: other stores have one process',
+  },
 );
 
 /** The document with every default filled in. */

@@ -26,7 +26,7 @@ export interface RegistryStatus {
 /** The background work, as far as administrators may see and hurry it. */
 export interface AdminJobs {
   /** Asks for a pass as soon as may be; false where there is no such kind. */
-  runNow(kind: string): boolean;
+  runNow(kind: string): Promise<boolean>;
   state(): Promise<JobState[]>;
 }
 
@@ -53,9 +53,9 @@ export function adminRouter(rooms: AdminRooms): Router {
   router.get('/admin/v1/jobs', async (_request, response) => {
     response.set('cache-control', 'no-store').json({ jobs: (await rooms.jobs.state()).map(shownJob) });
   });
-  router.post('/admin/v1/jobs/:kind', (request, response) => {
+  router.post('/admin/v1/jobs/:kind', async (request, response) => {
     const { kind } = request.params;
-    if (!rooms.jobs.runNow(kind)) throw new Refusal('UNSUPPORTED', `there is no job ${kind}`, { status: 404 });
+    if (!(await rooms.jobs.runNow(kind))) throw new Refusal('UNSUPPORTED', `there is no job ${kind}`, { status: 404 });
     response.status(202).json({ kind });
   });
   return router;

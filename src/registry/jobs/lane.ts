@@ -1,6 +1,7 @@
 import type { Log } from '../../platform/log.ts';
 import type { Job, JobQueue } from '../metadata/job-queue.ts';
 import type { Millis } from '../metadata/store.ts';
+import type { Gate } from './gate.ts';
 import type { JobMetrics } from './metrics.ts';
 import { pause } from './pause.ts';
 import type { Outcome, Work } from './work.ts';
@@ -16,6 +17,8 @@ export interface LaneParts {
   readonly queue: Pick<JobQueue, 'enqueueJob' | 'claimJob' | 'renewJob' | 'finishJob'>;
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<JobMetrics, 'ran'>;
+  /** Bounds the passes of this process. */
+  readonly gate: Gate;
   /** Names this process among those that share the queue. */
   readonly worker: string;
   now(): Millis;
@@ -69,14 +72,17 @@ export class Lane {
 
   /** One look at the queue and the work found there. Never rejects. @returns milliseconds until the next look */
   async #turn(): Promise<number> {
-    const { queue, worker, now, log } = this.#parts;
+    const { queue, worker, now, log, gate } = this.#parts;
     const { kind } = this.#work;
     try {
       await this.#plan();
-      const job = await queue.claimJob({ kinds: [kind], worker, now: now(), leaseUntil: now() + LEASE });
-      if (job !== undefined) await this.#pass(job);
-      // Somebody else has it, and will say when it comes again.
-      else if (this.#due <= now()) this.#due = UNKNOWN;
+      // Claimed when there is room for it here: until then anybody may.
+      await gate.run(this.#stopping.signal, async () => {
+        const job = await queue.claimJob({ kinds: [kind], worker, now: now(), leaseUntil: now() + LEASE });
+        if (job !== undefined) await this.#pass(job);
+        // Somebody else has it, and will say when it comes again.
+        else if (this.#due <= now()) this.#due = UNKNOWN;
+      });
       return Math.min(LOOK.most, Math.max(LOOK.least, this.#due - now()));
     } catch (error) {
       if (!this.#stopping.signal.aborted)

@@ -34,7 +34,7 @@ export interface Outcome {
 }
 
 /** What of the configuration the jobs read, anew for each pass. */
-export type JobSettings = Pick<RegistryBootstrap, 'reclaim' | 'scrub' | 'limits'>;
+export type JobSettings = Pick<RegistryBootstrap, 'reclaim' | 'scrub' | 'limits' | 'workers'>;
 
 export interface JobParts {
   readonly metadata: MetadataStore;

@@ -23,6 +23,8 @@ export interface ReplicationOptions {
   readonly worker: string;
   /** No other process shares it. */
   readonly alone: boolean;
+  /** Rules are written to other processes: nobody wakes this one. */
+  readonly only?: boolean;
   readonly proxyEnv: Readonly<Record<string, string | undefined>>;
   /** The private key that tokens are signed with. */
   key(): KeyObject;
@@ -121,7 +123,8 @@ class Watch {
         if (!signal.aborted)
           this.#options.log.warn({ err: error }, 'replication cannot be looked after; tried again in a while');
       });
-      const wait = this.#engine === undefined ? look.idle : look.working;
+      const idle = this.#engine === undefined && this.#options.only !== true;
+      const wait = idle ? look.idle : look.working;
       await pause(wait, AbortSignal.any([signal, this.#waking.signal])).catch(() => undefined);
     }
   }

@@ -58,7 +58,7 @@ export async function startTestRegistry({
     return stopped;
   };
   return {
-    url: `${more.includes('certFile') ? 'https' : 'http'}://127.0.0.1:${registry.api.port}`,
+    url: `${more.includes('certFile') ? 'https' : 'http'}://127.0.0.1:${registry.api?.port}`,
     managementUrl: `http://127.0.0.1:${registry.management?.port}`,
     folder,
     registry,

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import { type Bucket, startBucket } from '../../programs/bucket.ts';
 import { type PostgresServer, startPostgres, type TestDatabase } from '../../programs/postgres.ts';
 import { listening, run, type Server } from '../registry/server.ts';
@@ -18,11 +19,13 @@ export interface Fleet {
   readonly postgres: PostgresServer;
   readonly database: TestDatabase;
   readonly bucket: Bucket;
-  /** Starts one more replica. */
-  start(): Promise<Replica>;
+  /** Starts one more replica, with its own workers' part of the document where one is given. One that only works has but metrics and health. */
+  start(workers?: Workers): Promise<Replica>;
   /** Ends everything and removes what it kept. */
   discard(): Promise<void>;
 }
+
+type Workers = RegistryBootstrapInput['workers'];
 
 export interface FleetOptions {
   /** Parts of the bootstrap document that differ from the defaults. */
@@ -53,7 +56,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     postgres,
     database,
     bucket,
-    start: () => startReplica(config, authorization, replicas),
+    start: (workers) => startReplica(config(workers), authorization, replicas),
     discard: async () => {
       for (const child of replicas) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await bucket.stop();
@@ -71,7 +74,8 @@ interface Parts {
   readonly more: object;
 }
 
-async function writeConfiguration(folder: string, parts: Parts): Promise<string> {
+/** Answers what writes the document of a replica, and names the file. */
+async function writeConfiguration(folder: string, parts: Parts): Promise<(workers: Workers) => string> {
   const { database, bucket, endpoint, password } = parts;
   const key = join(folder, 'token.key');
   writeFileSync(key, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }), {
@@ -94,10 +98,12 @@ async function writeConfiguration(folder: string, parts: Parts): Promise<string>
     },
     ...parts.more,
   };
-  const file = join(folder, 'config.yaml');
-  // JSON is YAML.
-  writeFileSync(file, JSON.stringify(document));
-  return file;
+  return (workers) => {
+    const file = join(folder, `${workers?.run ?? 'config'}-${workers?.concurrency ?? 0}.yaml`);
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(workers === undefined ? document : { ...document, workers }));
+    return file;
+  };
 }
 
 async function startReplica(config: string, authorization: string, replicas: Set<ChildProcess>): Promise<Replica> {

@@ -219,7 +219,12 @@ test('no bytes are removed while the metadata lacks what the journal knows', asy
   const blobs = { list: () => touched.push('list') };
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const metrics = new Proxy({}, { get: () => () => undefined });
-  const settings = () => ({ limits: { uploadIdleSeconds: 60 }, reclaim: {}, scrub: {} });
+  const settings = () => ({
+    limits: { uploadIdleSeconds: 60 },
+    reclaim: {},
+    scrub: {},
+    workers: { run: 'InPod', concurrency: 4 },
+  });
   const requireWhole = () => Promise.reject(new Fatal('the metadata was replaced by an older one'));
   const options = {
     metadata,
@@ -233,8 +238,8 @@ test('no bytes are removed while the metadata lacks what the journal knows', asy
     removalDelay: 0,
   };
   const workers = startWorkers(options as unknown as Options);
-  workers.runNow('sweep');
-  workers.runNow('reclaim');
+  await workers.runNow('sweep');
+  await workers.runNow('reclaim');
   for (let tries = 0; !(failures.has('sweep') && failures.has('reclaim')) && tries < 100; tries++) await sleep(20);
   await workers.stop();
   const reason = 'the metadata was replaced by an older one';

@@ -103,7 +103,7 @@ export interface RegistrySpec {
   scrub?: RegistryScrub;
   /** Snapshots of the metadata, written to a second place. */
   backup?: RegistryBackup;
-  /** Who does the long work (replication, retention, reclaiming space). */
+  /** Who does the long work (replication, retention, reclaiming space, scrubbing, snapshots). */
   workers?: RegistryWorkers;
   /** Clusters whose running images no policy may expire. */
   inUse?: RegistryInUse;
@@ -615,15 +615,34 @@ export interface RegistryBackupTargetS3SecretRef {
   name: string;
 }
 
-/** Who does the long work (replication, retention, reclaiming space). */
+/** Who does the long work (replication, retention, reclaiming space, scrubbing, snapshots). */
 export interface RegistryWorkers {
   /**
-   * `InPod` (the default) uses a worker thread of the registry's pods; `Separate` runs a Deployment of its own, which
+   * `InPod` (the default) uses the registry's pods; `Separate` runs the Deployment `NAME-workers` with one pod, which
    * needs `storage.s3` and `metadata.postgres`.
    */
   mode?: 'InPod' | 'Separate';
-  /** Jobs that one pod works on at once. By default 4. */
+  /**
+   * Passes of background work (reclaim, sweep, scrub, trim, retention) in one pod at once. By default 4. What is copied
+   * at once is for each ReplicationRule to say.
+   */
   concurrency?: number;
+  /**
+   * Requests and limits of the workers' container, as in a Pod. Those of `spec.resources` unless given. Only with
+   * `Separate`.
+   */
+  resources?: RegistryWorkersResources;
+}
+
+/**
+ * Requests and limits of the workers' container, as in a Pod. Those of `spec.resources` unless given. Only with
+ * `Separate`.
+ */
+export interface RegistryWorkersResources {
+  /** What is set aside for the container, by resource, for example `{cpu: 100m, memory: 192Mi}`. */
+  requests?: Record<string, number | string>;
+  /** What the container may use at most, by resource, for example `{memory: 512Mi}`. */
+  limits?: Record<string, number | string>;
 }
 
 /** Clusters whose running images no policy may expire. */
@@ -774,6 +793,8 @@ export interface RegistryStatus {
   version?: string;
   /** The registry's pods. */
   replicas?: RegistryStatusReplicas;
+  /** The pods that do the long work, where `spec.workers.mode` is `Separate`. */
+  workers?: RegistryStatusWorkers;
   /** What is stored, as the registry last reported it. */
   storage?: RegistryStatusStorage;
   /** How many repositories there are. */
@@ -810,6 +831,16 @@ export interface RegistryStatusReporter {
 
 /** The registry's pods. */
 export interface RegistryStatusReplicas {
+  /** How many there should be. */
+  desired?: number;
+  /** How many are ready. */
+  ready?: number;
+  /** How many run the newest specification. */
+  updated?: number;
+}
+
+/** The pods that do the long work, where `spec.workers.mode` is `Separate`. */
+export interface RegistryStatusWorkers {
   /** How many there should be. */
   desired?: number;
   /** How many are ready. */

@@ -1,7 +1,7 @@
 /** Brings everything that belongs to a Registry into shape, in order, and finds out where it stands. */
 
 import { isKindNotServed, KubeError } from '../kube/error.ts';
-import { refOf } from '../kube/object.ts';
+import { type KubeObject, refOf } from '../kube/object.ts';
 import type { Standing } from '../runtime/conditions.ts';
 import { applyChild, prune } from './apply.ts';
 import { keepCertificate, type Served } from './certificates.ts';
@@ -13,22 +13,23 @@ import { renderNetworkPolicy } from './children/network-policy.ts';
 import { renderServiceAccount } from './children/service-account.ts';
 import { renderServiceMonitor, serviceMonitorKind } from './children/service-monitor.ts';
 import { renderGoverningService, renderNodeService, renderService, type Service } from './children/services.ts';
-import type { VolumeClaim } from './children/volume-claim.ts';
+import { renderWorkers } from './children/workers.ts';
 import { renderWorkload } from './children/workload.ts';
 import { keepClaim, requireBackupClaim } from './claims.ts';
 import { Failing } from './failing.ts';
-import { isReady, judgeWorkload, living, type Pod, type Workload } from './health.ts';
-import { readIncidents } from './incidents.ts';
-import { inquire, isConfirmed, readinessOf } from './inquiry.ts';
+import { living, type Pod, type Workload } from './health.ts';
+import { inquire } from './inquiry.ts';
 import { keepAdministrator, keepKeys, keepReplicationUser, mountedVersion, requireSecrets } from './materials.ts';
-import { annotations } from './names.ts';
+import { annotations, type RegistryComponent } from './names.ts';
 import { keepNodeAccess } from './node-access.ts';
 import type { Memory, RegistryReconcilerOptions } from './reconcile.ts';
 import { keepReporters } from './reporters.ts';
 import type { Site } from './site.ts';
 import type { Findings } from './status.ts';
+import { verdictOf } from './verdict.ts';
 import { nodeAddresses, podsOf } from './view.ts';
 import { storageWarnings, tlsWarnings } from './warnings.ts';
+import { withWorkers } from './workers.ts';
 
 export interface Convergence extends RegistryReconcilerOptions {
   readonly memory: Memory;
@@ -48,18 +49,20 @@ export async function converge(run: Convergence, found: Findings): Promise<Stand
   await keepAdministrator(users, await keepReplicationUser(users));
   const reporting = { key: keys['admin.key'], bundle: served?.bundle };
   found.reporters = await keepReporters(client, site, reporting, run.memory.reporters);
-  const { workload, nodeService } = await applyChildren(run, served);
+  const { workload, workers, nodeService } = await applyChildren(run, served);
   found.workload = workload;
   await monitor(run, found);
   found.warnings.push(...storageWarnings(site, claim, undefined));
 
   const pods = podsOf(run.view, site, 'registry');
-  await tellPods(run, pods);
-  const blocked = await judge(run, found, { workload, pods, claim });
-  if (blocked !== undefined) return await withNodes(run, found, { served, nodeService, standing: blocked });
-  const standing = degrade(found, await inquire(run, found, { served, pods, key: keys['admin.key'] }));
-  found.warnings.push(...storageWarnings(site, undefined, found.report));
-  return await withNodes(run, found, { served, nodeService, standing });
+  await tellPods(run, pods, 'registry');
+  if (workers !== undefined) await tellPods(run, podsOf(run.view, site, 'workers'), 'workers');
+  const { standing: blocked, degraded } = await verdictOf(run, { workload, pods, claim, of: 'registry' });
+  found.degraded = degraded;
+  const standing = blocked ?? degrade(found, await inquire(run, found, { served, pods, key: keys['admin.key'] }));
+  if (blocked === undefined) found.warnings.push(...storageWarnings(site, undefined, found.report));
+  const whole = await withWorkers(run, found, { workers, standing });
+  return await withNodes(run, found, { served, nodeService, standing: whole });
 }
 
 /** It serves, but who reads only the one line should know that some of its pods do not. */
@@ -81,14 +84,19 @@ async function certificate(run: Convergence, found: Findings): Promise<Served | 
   return served;
 }
 
-/** Applies what goes with the Registry, the workload last, and removes what is no longer asked for. */
-async function applyChildren(
-  run: Convergence,
-  served: Served | undefined,
-): Promise<{ workload: Workload; nodeService: Service | undefined }> {
+interface Applied {
+  readonly workload: Workload;
+  /** Absent where the registry's own pods do the long work. */
+  readonly workers: Workload | undefined;
+  readonly nodeService: Service | undefined;
+}
+
+/** Applies what goes with the Registry, the workloads last, and removes what is no longer asked for. */
+async function applyChildren(run: Convergence, served: Served | undefined): Promise<Applied> {
   const { site } = run;
   const nodeService = renderNodeService(site);
   const workload = renderWorkload(site);
+  const workers = renderWorkers(site);
   const others = [
     renderServiceAccount(site),
     renderService(site),
@@ -103,9 +111,17 @@ async function applyChildren(
   const applied = {
     nodeService: nodeService && ((await applyChild(run, nodeService)) as Service),
     workload: (await applyChild(run, workload)) as Workload,
+    workers: await applyWorkers(run, workers),
   };
-  await prune(run, [...others, workload, ...(nodeService === undefined ? [] : [nodeService])]);
+  await prune(run, [...others, workload, ...workers, ...(nodeService === undefined ? [] : [nodeService])]);
   return applied;
+}
+
+/** @returns the Deployment, which is the last of them */
+async function applyWorkers(run: Convergence, children: readonly KubeObject[]): Promise<Workload | undefined> {
+  let last: Workload | undefined;
+  for (const child of children) last = (await applyChild(run, child)) as Workload;
+  return last;
 }
 
 /** A ServiceMonitor needs a CRD that not every cluster has: its lack is a warning, and stops nothing. */
@@ -136,10 +152,14 @@ async function removeMonitor({ client, site }: Convergence): Promise<void> {
 }
 
 /** Makes the kubelet hand a changed Secret over at once: it looks after a pod whenever the pod's annotations change. */
-async function tellPods({ client, site }: Convergence, pods: readonly Pod[]): Promise<void> {
+async function tellPods(
+  { client, site }: Convergence,
+  pods: readonly Pod[],
+  component: RegistryComponent,
+): Promise<void> {
   const running = living(pods).filter(({ status }) => status?.phase === 'Running');
   if (running.length === 0) return;
-  const version = await mountedVersion(client, site);
+  const version = await mountedVersion(client, site, component);
   for (const pod of running) {
     if (pod.metadata.annotations?.[annotations.mounted] === version) continue;
     try {
@@ -149,29 +169,6 @@ async function tellPods({ client, site }: Convergence, pods: readonly Pod[]): Pr
       if (!(error instanceof KubeError && error.status === 404)) throw error;
     }
   }
-}
-
-async function judge(
-  { client, site, askReadiness, signal }: Convergence,
-  found: Findings,
-  seen: { workload: Workload; pods: Pod[]; claim: VolumeClaim | undefined },
-): Promise<Standing | undefined> {
-  const observation = { ...seen, image: site.image, confirmed: isConfirmed(site), incidents: [] };
-  let verdict = judgeWorkload(observation);
-  if (verdict.standing === undefined && verdict.degraded === undefined) return undefined;
-  const said = await readinessOf(askReadiness, seen.pods, signal);
-  const pod = living(seen.pods).find((each) => !isReady(each));
-  const incidents =
-    pod?.status?.phase === 'Running'
-      ? []
-      : await readIncidents(client, [
-          { what: 'workload', object: seen.workload },
-          { what: 'pod', object: pod },
-          { what: 'claim', object: seen.claim },
-        ]);
-  verdict = judgeWorkload({ ...observation, incidents, ...(said === undefined ? {} : { said }) });
-  found.degraded = verdict.degraded;
-  return verdict.standing;
 }
 
 /** Nodes are set up beside the rest; a Registry is not ready before they first are. */

@@ -5,6 +5,7 @@
 import type { KubeObject } from '../kube/object.ts';
 import type { Standing } from '../runtime/conditions.ts';
 import type { VolumeClaim } from './children/volume-claim.ts';
+import type { RegistryComponent } from './names.ts';
 
 export interface Workload extends KubeObject {
   spec?: { replicas?: number };
@@ -56,6 +57,8 @@ export interface Incident {
 }
 
 export interface Observation {
+  /** Whose pods they are. */
+  readonly of: RegistryComponent;
   readonly workload: Workload;
   readonly pods: readonly Pod[];
   readonly claim: VolumeClaim | undefined;
@@ -129,10 +132,10 @@ function count({ workload }: Observation): string {
 function withoutPod(seen: Observation): Standing {
   const refused = refusal(seen);
   if (refused !== undefined) {
-    return failing('PodRefused', `the registry's pod is refused: ${refused}; remove what refuses it`);
+    return failing('PodRefused', `${podOf(seen)} is refused: ${refused}; remove what refuses it`);
   }
   const leaving = seen.pods.length > 0;
-  return progressing('PodStarting', leaving ? 'the earlier pod is ending' : "waiting for the registry's pod");
+  return progressing('PodStarting', leaving ? 'the earlier pod is ending' : `waiting for ${podOf(seen)}`);
 }
 
 /** A StatefulSet tells by an event, a Deployment by a condition. */
@@ -149,7 +152,7 @@ function unscheduled(pod: Pod, seen: Observation): Standing | undefined {
   const claim = claimPending(seen);
   // A claim whose class waits for its first consumer is pending because the pod is, not the other way round.
   if (claim !== undefined && (claim.state === 'failing' || /persistentvolumeclaim/i.test(why))) return claim;
-  return failing('PodUnschedulable', `no node takes the registry's pod: ${why}`);
+  return failing('PodUnschedulable', `no node takes ${podOf(seen)}: ${why}`);
 }
 
 function claimPending(seen: Observation): Standing | undefined {
@@ -187,17 +190,17 @@ function crashed(pod: Pod, seen: Observation): Standing | undefined {
   if (pod.status?.phase === 'Failed' && container === undefined) {
     return failing(
       'PodFailing',
-      `the registry's pod failed: ${clip(pod.status.message ?? pod.status.reason ?? 'unknown')}`,
+      `${podOf(seen)} failed: ${clip(pod.status.message ?? pod.status.reason ?? 'unknown')}`,
     );
   }
   if (waiting?.reason === 'CreateContainerConfigError' || waiting?.reason === 'CreateContainerError') {
     return failing(
       'PodFailing',
-      `the registry's container cannot be created: ${clip(waiting.message ?? waiting.reason)}`,
+      `the container of ${podOf(seen)} cannot be created: ${clip(waiting.message ?? waiting.reason)}`,
     );
   }
   const ended = howItEnded(container, seen);
-  return ended && failing('PodFailing', describeEnd(ended));
+  return ended && failing('PodFailing', describeEnd(ended, seen));
 }
 
 /** One that is up again and says why it takes no requests is past how it ended. */
@@ -206,22 +209,23 @@ function howItEnded(container: ReturnType<typeof containerOf>, { said }: Observa
   return container?.state?.terminated ?? (up ? undefined : container?.lastState?.terminated);
 }
 
-function describeEnd(ended: NonNullable<ContainerState['terminated']>): string {
+function describeEnd(ended: NonNullable<ContainerState['terminated']>, seen: Observation): string {
   const { exitCode = 0, reason } = ended;
   const last = ended.message === undefined || ended.message.trim() === '' ? '' : `: ${clip(ended.message)}`;
   const memory = reason === 'OOMKilled' ? '; it ran out of memory: raise spec.resources.limits.memory' : '';
-  return `the registry's pod ended with exit code ${exitCode} (${reason ?? 'Error'})${memory}${last}`;
+  return `${podOf(seen)} ended with exit code ${exitCode} (${reason ?? 'Error'})${memory}${last}`;
 }
 
 function unmounted(pod: Pod, seen: Observation): Standing | undefined {
   if (containerOf(pod)?.state?.running !== undefined) return undefined;
   const why = incident(seen, 'pod', ['FailedMount', 'FailedAttachVolume', 'FailedMapVolume']);
-  return why && failing('VolumeMountFailed', `a volume of the registry's pod cannot be mounted: ${clip(why.message)}`);
+  return why && failing('VolumeMountFailed', `a volume of ${podOf(seen)} cannot be mounted: ${clip(why.message)}`);
 }
 
 /** A registry that was up and takes no requests: what it says of that is what it keeps in other places. */
-function silent(pod: Pod, { said }: Observation): Standing | undefined {
+function silent(pod: Pod, { said, of }: Observation): Standing | undefined {
   if (said === undefined || containerOf(pod)?.started !== true) return undefined;
+  if (of === 'workers') return failing('NotWorking', `the workers' pod runs and is not ready, because ${clip(said)}`);
   return failing('NotServing', `the registry runs and takes no requests, because ${clip(said)}`);
 }
 
@@ -244,12 +248,18 @@ function isCurrent({ kind, metadata, spec, status }: Workload): boolean {
 function notReady(pod: Pod | undefined, seen: Observation): Standing {
   if (desiredReplicas(seen.workload) > 1) return progressing('PodStarting', count(seen));
   const started = pod === undefined || containerOf(pod)?.state?.running !== undefined;
-  return progressing('PodStarting', started ? 'the registry is starting' : "the registry's pod is being set up");
+  return progressing('PodStarting', started ? starting[seen.of] : `${podOf(seen)} is being set up`);
 }
 
 /** Whether the kubelet calls the pod ready. */
 export function isReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+}
+
+const starting = { registry: 'the registry is starting', workers: 'the workers are starting' };
+
+function podOf({ of }: Observation): string {
+  return of === 'workers' ? "the workers' pod" : "the registry's pod";
 }
 
 function containerOf(pod: Pod): NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number] | undefined {

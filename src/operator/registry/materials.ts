@@ -13,6 +13,7 @@ import { decode, renderAdministrator, renderKeys, renderReplicationUser, type Se
 import { mountedSecrets } from './children/volumes.ts';
 import { Failing } from './failing.ts';
 import { generateKeys, type RegistryKeys, readKeys } from './keys.ts';
+import type { RegistryComponent } from './names.ts';
 import { isOurs, refuseForeign } from './ownership.ts';
 import type { Site } from './site.ts';
 
@@ -196,9 +197,9 @@ export function requireKeys({ title: of, field, keys }: NamedSecret, secret: Sec
  * Changes whenever a Secret that the pod mounts does: a pod that carries an older value is told to look again, which
  * brings new certificates and settings to it within seconds rather than a minute.
  */
-export async function mountedVersion(client: KubeClient, site: Site): Promise<string> {
+export async function mountedVersion(client: KubeClient, site: Site, component: RegistryComponent): Promise<string> {
   const versions = await Promise.all(
-    mountedSecrets(site).map(async ({ secretName, keys }) => {
+    mountedSecrets(site, component).map(async ({ secretName, keys }) => {
       const { data } = (await readSecret(client, site, secretName)) ?? {};
       return (keys ?? Object.keys(data ?? {}).sort()).map((key) => data?.[key] ?? '').join(',');
     }),

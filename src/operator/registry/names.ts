@@ -19,7 +19,9 @@ export const annotations = {
   places: 'ne-registry.io/places',
 } as const;
 
-export type Component = 'registry' | 'node-access';
+export type Component = 'registry' | 'workers' | 'node-access';
+/** The components whose pods run the registry's program on the registry's stores. */
+export type RegistryComponent = Exclude<Component, 'node-access'>;
 
 export interface ChildNames {
   readonly workload: string;
@@ -40,6 +42,8 @@ export interface ChildNames {
   readonly serviceAccount: string;
   readonly serviceMonitor: string;
   readonly disruptionBudget: string;
+  /** Of the pods that do the long work, and of what belongs to them. */
+  readonly workers: string;
 }
 
 /** The names of the children of the Registry `name`, all in its namespace. */
@@ -63,6 +67,7 @@ export function childNames(name: string): ChildNames {
     serviceAccount: `${name}-registry`,
     serviceMonitor: name,
     disruptionBudget: name,
+    workers: `${name}-workers`,
   };
 }
 

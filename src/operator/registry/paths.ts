@@ -20,6 +20,7 @@ export const paths = {
 
 export const files = {
   config: `${paths.bootstrap}/config.yaml`,
+  workersConfig: `${paths.bootstrap}/workers.yaml`,
   tokenKey: `${paths.keys}/token.key`,
   adminPublicKey: `${paths.keys}/admin.pub`,
   certificate: `${paths.tls}/tls.crt`,

@@ -32,6 +32,8 @@ export interface Site extends SiteInput {
   readonly certificateSecret: string | undefined;
   /** Bytes in a bucket and names in PostgreSQL: nothing is the pod's own, so any number of them may serve at once. */
   readonly shared: boolean;
+  /** Whether the long work is done by pods of its own. */
+  readonly separateWorkers: boolean;
   /** How many pods the spec asks for. */
   readonly replicas: number;
   /** The claim that holds the data, ours or the user's; undefined where pods hold none. */
@@ -69,6 +71,7 @@ export function siteOf(input: SiteInput): Site {
     tls,
     certificateSecret: tls === 'Disabled' ? undefined : (spec.tls?.secretName ?? names.certificate),
     shared,
+    separateWorkers: shared && spec.workers?.mode === 'Separate',
     replicas: spec.replicas ?? 1,
     volumeClaim: shared ? undefined : (spec.storage?.filesystem?.existingClaim ?? names.volumeClaim),
     url: `${scheme}://${spec.host}`,

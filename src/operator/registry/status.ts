@@ -16,6 +16,8 @@ export interface Findings {
   bundle?: string | undefined;
   expires?: Date | undefined;
   workload?: Workload;
+  /** What does the long work, where those are pods of its own. */
+  workers?: Workload;
   report?: Report | undefined;
   /** The Secrets for clusters that report here. */
   reporters?: readonly Reporter[];
@@ -106,10 +108,15 @@ function reported(registry: RegistryResource, { report }: Findings): RegistrySta
   };
 }
 
-function replicas({ workload }: Findings): RegistryStatus {
+function replicas({ workload, workers }: Findings): RegistryStatus {
   if (workload === undefined) return {};
+  // Undefined takes a value away again: status is compared through JSON.
+  return { replicas: counts(workload), workers: workers && counts(workers) } as RegistryStatus;
+}
+
+function counts(workload: Workload): NonNullable<RegistryStatus['replicas']> {
   const { readyReplicas = 0, updatedReplicas = 0 } = workload.status ?? {};
-  return { replicas: { desired: desiredReplicas(workload), ready: readyReplicas, updated: updatedReplicas } };
+  return { desired: desiredReplicas(workload), ready: readyReplicas, updated: updatedReplicas };
 }
 
 function handled(registry: RegistryResource): RegistryStatus {

@@ -21,8 +21,11 @@ const rules: readonly Rule[] = [
   { field: 'auth.clientCertificates', used: (spec) => given(spec.auth?.clientCertificates) },
   { field: 'quota', used: (spec) => filled(spec.quota) },
   { field: 'immutableTags', used: (spec) => filled(spec.immutableTags) },
-  { field: 'workers.mode Separate', used: (spec) => spec.workers?.mode === 'Separate' },
-  { field: 'workers.concurrency', used: (spec) => given(spec.workers?.concurrency) },
+  {
+    field: 'workers.mode Separate without spec.storage.s3 and spec.metadata.postgres',
+    used: ({ workers, storage, metadata }) =>
+      workers?.mode === 'Separate' && !(given(storage?.s3) && given(metadata?.postgres)),
+  },
   { field: 'audit', used: (spec) => given(spec.audit) },
 ];
 

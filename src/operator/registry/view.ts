@@ -2,7 +2,7 @@
 import type { Cached } from '../kube/cache.ts';
 import type { KindRef, KubeObject } from '../kube/object.ts';
 import type { Pod } from './health.ts';
-import { componentLabel, registryLabel } from './names.ts';
+import { type Component, componentLabel, registryLabel } from './names.ts';
 import type { RegistryResource } from './resource.ts';
 import type { Site } from './site.ts';
 
@@ -34,7 +34,7 @@ export interface View {
 }
 
 /** The pods of one component of a Registry. */
-export function podsOf(view: View, site: Site, component: 'registry' | 'node-access'): Pod[] {
+export function podsOf(view: View, site: Site, component: Component): Pod[] {
   return view.pods.list(site.namespace).filter(({ metadata: { labels } }) => {
     return labels?.[registryLabel] === site.name && labels[componentLabel] === component;
   });

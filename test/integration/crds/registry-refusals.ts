@@ -54,6 +54,16 @@ export const refusedRegistries: [string, unknown, RegExp][] = [
     { host, replicas: 2, metadata: { postgres } },
     /spec\.replicas above 1 needs/,
   ],
+  [
+    'workers of their own on a file system',
+    { host, workers: { mode: 'Separate' } },
+    /spec\.workers\.mode Separate needs spec\.storage\.s3 and spec\.metadata\.postgres/,
+  ],
+  [
+    'workers of their own on a bucket with SQLite',
+    { host, storage: { s3 }, workers: { mode: 'Separate' } },
+    /spec\.workers\.mode Separate needs/,
+  ],
   ['a grace without a unit', { host, reclaim: { grace: '10' } }, /spec\.reclaim\.grace/],
   ['a rate that is no number of bytes', { host, scrub: { rate: 'fast' } }, /spec\.scrub\.rate/],
   ['no snapshot kept', { host, backup: { target: { existingClaim: 'b' }, keep: 0 } }, /spec\.backup\.keep/],

@@ -198,7 +198,7 @@ export class Pod {
   async #mount(): Promise<boolean> {
     const registry = await this.#user.client.get<RegistryResource>({ ...registryKind, name: this.name, namespace });
     if (registry === undefined) return false;
-    for (const { secretName, path } of mountedSecrets(siteOf({ registry, defaultImage: 'x' }))) {
+    for (const { secretName, path } of mountedSecrets(siteOf({ registry, defaultImage: 'x' }), 'registry')) {
       const ref = { apiVersion: 'v1', kind: 'Secret', name: secretName, namespace };
       const values = decode(await this.#user.client.get<Secret>(ref));
       if (Object.keys(values).length === 0) return false;

@@ -31,6 +31,7 @@ import {
   renderVolumeClaim,
   type VolumeClaim,
 } from '../../../src/operator/registry/children/volume-claim.ts';
+import { renderWorkers } from '../../../src/operator/registry/children/workers.ts';
 import { renderWorkload } from '../../../src/operator/registry/children/workload.ts';
 import { registryLabel } from '../../../src/operator/registry/names.ts';
 import type { RegistrySpec } from '../../../src/operator/registry/resource.ts';
@@ -55,6 +56,7 @@ function children(of: Site): KubeObject[] {
     renderCertificate(of, values),
     renderBundle(of, 'PEM'),
     renderWorkload(of),
+    ...renderWorkers(of),
     renderNetworkPolicy(of),
     renderIngress(of),
     renderDisruptionBudget(of),
@@ -132,6 +134,14 @@ const everywhere: Partial<RegistrySpec> = {
   },
 };
 
+/** The long work in pods of its own. */
+const separate: Partial<RegistrySpec> = {
+  ...everywhere,
+  workers: { mode: 'Separate', concurrency: 2, resources: { limits: { memory: '256Mi' } } },
+  resources: { requests: { memory: '1Gi' } },
+  auth: { htpasswd: { secretRef: { name: 'users' } } },
+};
+
 /** Two of the places elsewhere, one on the volume. */
 const halves: Partial<RegistrySpec>[] = [
   { storage: { s3: { bucket: 'images', region: 'cn-north-1' } } },
@@ -151,6 +161,10 @@ describe('what is rendered', () => {
   test('for three replicas on a bucket and PostgreSQL', (t) => {
     t.assert.snapshot(children(site(everywhere)).map(readable));
   });
+  test('for workers of their own', (t) => {
+    const of = site(separate);
+    t.assert.snapshot([renderBootstrap(of), ...renderWorkers(of)].map(readable));
+  });
 });
 
 /** Secrets' documents as text, so that a snapshot can be read. */
@@ -160,7 +174,10 @@ function readable(object: KubeObject): unknown {
 }
 
 const spec: fc.Arbitrary<Partial<RegistrySpec>> = fc
-  .tuple(someOf(everything), fc.oneof(someOf(everywhere), ...halves.map((half) => fc.constant(half))))
+  .tuple(
+    someOf(everything),
+    fc.oneof(someOf(everywhere), someOf(separate), fc.constant(separate), ...halves.map((half) => fc.constant(half))),
+  )
   .map(([one, other]) => withReplicas({ ...one, ...other }));
 
 function someOf(whole: Partial<RegistrySpec>): fc.Arbitrary<Partial<RegistrySpec>> {
@@ -209,6 +226,7 @@ describe('whatever part of the spec is set', () => {
         const of = site(each);
         const { spec: pod } = template(renderWorkload(of));
         assertRestricted(pod);
+        for (const workers of renderWorkers(of).slice(-1)) assertRestricted(template(workers).spec);
         assert.ok(pod.terminationGracePeriodSeconds > lingerSeconds(of) + drainSeconds);
         const items = pod.volumes.flatMap((volume) => volume.secret?.items?.map((item) => item.key) ?? []);
         assert.ok(!items.includes('admin.key') && !items.includes('password'));
@@ -383,6 +401,83 @@ describe('where things are kept', () => {
   });
 });
 
+describe('workers of their own', () => {
+  const of = site(separate);
+  const workers = (each: Site) => renderWorkers(each).at(-1) as KubeObject;
+  const documents = (each: Site) => decode(renderBootstrap(each) as Secret);
+  const read = (each: Site, key: string) => RegistryBootstrap.parse(parse(documents(each)[key] ?? ''));
+
+  test('are there where the spec asks for them and pods share everything, and nowhere else', () => {
+    const elsewhere: Partial<RegistrySpec>[] = [
+      {},
+      everywhere,
+      { ...everywhere, workers: { mode: 'InPod' } },
+      ...halves,
+    ];
+    for (const each of [...elsewhere, { workers: { mode: 'Separate' } as const }]) {
+      assert.deepEqual(renderWorkers(site(each)), []);
+      assert.equal(documents(site(each))['workers.yaml'], undefined);
+      assert.equal(read(site(each), 'config.yaml').workers.run, 'InPod');
+    }
+    assert.deepEqual(
+      renderWorkers(of).map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+      ['NetworkPolicy main-workers', 'Service main-workers', 'Deployment main-workers'],
+    );
+  });
+
+  test('do the work that the registry leaves to them, on the same stores', () => {
+    const [serving, working] = [read(of, 'config.yaml'), read(of, 'workers.yaml')];
+    assert.deepEqual(
+      [serving.workers, working.workers],
+      [
+        { run: 'None', concurrency: 2 },
+        { run: 'Only', concurrency: 2 },
+      ],
+    );
+    for (const part of ['storage', 'metadata', 'reclaim', 'scrub', 'backup', 'inUse', 'generation'] as const)
+      assert.deepEqual(working[part], serving[part], part);
+  });
+
+  test('get what is for stores and nothing that is for clients', () => {
+    const { spec: pod } = template(workers(of));
+    const keys = pod.volumes.flatMap(({ secret }) => secret?.items?.map(({ key }) => key) ?? []);
+    const authorities = ['storage-ca.crt', 'metadata-ca.crt', 'backup-ca.crt'];
+    assert.deepEqual(keys, ['workers.yaml', ...authorities, 'token.key']);
+    const named = [...JSON.stringify(read(of, 'workers.yaml')).matchAll(/"(\/[^"]+)"/g)].map(([, path = '']) => path);
+    const [container] = pod.containers as unknown as { volumeMounts: { mountPath: string }[]; ports: unknown[] }[];
+    for (const path of named)
+      assert.ok(
+        container?.volumeMounts.some(({ mountPath }) => path.startsWith(mountPath)),
+        path,
+      );
+    assert.equal(container?.ports.length, 1);
+  });
+
+  test("have resources of their own or the registry's, and are selected by nothing of the registry's", () => {
+    const resources = (each: Partial<RegistrySpec>) =>
+      (template(workers(site(each))).spec.containers as unknown as { resources: object }[])[0]?.resources;
+    assert.deepEqual(resources(separate), {
+      requests: { cpu: '100m', memory: '192Mi' },
+      limits: { memory: '256Mi' },
+    });
+    assert.deepEqual(resources({ ...separate, workers: { mode: 'Separate' } }), {
+      requests: { cpu: '100m', memory: '1Gi' },
+    });
+    const { labels } = template(workers(of)).metadata;
+    type Selecting = KubeObject & { spec: { selector: Record<string, string> } };
+    for (const service of [renderService(of), renderGoverningService(of)])
+      assert.ok(!matches((service as Selecting).spec.selector, labels));
+    assert.ok(matches((renderWorkers(of)[1] as Selecting).spec.selector, labels));
+  });
+
+  test('when they come or go the registry is replaced; how much they do at once is taken over by what runs', () => {
+    const pods = (each: Partial<RegistrySpec>) => JSON.stringify(template(renderWorkload(site(each))));
+    assert.notEqual(pods(separate), pods({ ...separate, workers: { mode: 'InPod' } }));
+    assert.equal(pods({ ...separate, workers: { mode: 'Separate' } }), pods(separate));
+    assert.equal(pods({ ...everywhere, workers: { concurrency: 7 } }), pods(everywhere));
+  });
+});
+
 describe('replicas', () => {
   type Spec = { replicas?: number; strategy: unknown; maxUnavailable?: unknown };
   const specOf = (object: KubeObject | undefined) => (object as (KubeObject & { spec: Spec }) | undefined)?.spec;
@@ -430,11 +525,11 @@ describe('settings that cannot be carried out', () => {
       },
       quota: [{ project: 'a', size: '1Gi' }],
       immutableTags: [{ project: 'a', tags: ['v*'] }],
-      workers: { mode: 'Separate', concurrency: 2 },
+      workers: { mode: 'Separate' },
       audit: { destination: 'Stdout' },
     };
     const named = unsupportedSettings({ host: 'a.b', ...all });
-    assert.equal(named.length, 11);
+    assert.equal(named.length, 10);
     for (const key of Object.keys(all))
       assert.ok(
         named.some((field) => field.startsWith(`spec.${key}`)),
@@ -443,9 +538,15 @@ describe('settings that cannot be carried out', () => {
   });
 
   test('what is supported is not among them', () => {
-    for (const each of [everything, everywhere, ...halves]) assert.deepEqual(unsupportedSettings(site(each).spec), []);
+    for (const each of [everything, everywhere, separate, ...halves])
+      assert.deepEqual(unsupportedSettings(site(each).spec), []);
     assert.deepEqual(
-      unsupportedSettings({ host: 'a.b', workers: { mode: 'InPod' }, metadata: { sqlite: {} }, replicas: 1 }),
+      unsupportedSettings({
+        host: 'a.b',
+        workers: { mode: 'InPod', concurrency: 1 },
+        metadata: { sqlite: {} },
+        replicas: 1,
+      }),
       [],
     );
   });

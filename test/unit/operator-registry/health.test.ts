@@ -68,7 +68,14 @@ function pod({ ready = false, state = {}, lastState = {}, scheduled, phase = 'Ru
 }
 
 const running = { running: { startedAt: '2026-01-01T00:00:00Z' } };
-const look = { workload, claim, incidents: [] as Incident[], image: 'a/b:1', confirmed: false };
+const look = {
+  of: 'registry' as const,
+  workload,
+  claim,
+  incidents: [] as Incident[],
+  image: 'a/b:1',
+  confirmed: false,
+};
 
 test('a ready pod of the newest specification is well', () => {
   assert.deepEqual(judgeWorkload({ ...look, pods: [pod({ ready: true, state: running })] }), {});
@@ -192,6 +199,23 @@ test('a pod on its way out does not count', () => {
   const leaving = pod({ ready: true, state: running });
   leaving.metadata.deletionTimestamp = '2026-01-01T00:01:00Z';
   assert.equal(judgeWorkload({ ...look, pods: [leaving] }).standing?.reason, 'PodStarting');
+});
+
+test("what is wrong with the workers is said of theirs, not of the registry's pod", () => {
+  const theirs = { ...look, of: 'workers' as const, claim: undefined };
+  const ended = { terminated: { exitCode: 1, reason: 'Error', message: 'no bucket' } };
+  const crash = pod({ state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended });
+  assert.match(
+    judgeWorkload({ ...theirs, pods: [crash] }).standing?.message ?? '',
+    /^the workers' pod ended with exit code 1 \(Error\): no bucket$/,
+  );
+  const said = judgeWorkload({ ...theirs, pods: [pod({ state: running, started: true })], said: 'no database' });
+  assert.deepEqual(said.standing, {
+    state: 'failing',
+    reason: 'NotWorking',
+    message: "the workers' pod runs and is not ready, because no database",
+  });
+  assert.equal(judgeWorkload({ ...theirs, pods: [] }).standing?.message, "waiting for the workers' pod");
 });
 
 test('endless last words are cut', () => {

@@ -78,7 +78,7 @@ describe('Secrets of stores', () => {
   });
 
   test('pods are told when any key of theirs changes, also one that is added', async () => {
-    const version = (...objects: KubeObject[]) => mountedVersion(client(objects), site(stores));
+    const version = (...objects: KubeObject[]) => mountedVersion(client(objects), site(stores), 'registry');
     const before = await version(keys, secret('db', parts));
     assert.equal(await version(keys, secret('db', { ...parts })), before);
     assert.notEqual(await version(keys, secret('db', { ...parts, password: 'q' })), before);

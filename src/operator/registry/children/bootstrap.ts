@@ -22,15 +22,19 @@ export function lingerSeconds(site: Site): number {
   return site.shared ? handOverSeconds : 0;
 }
 
-/** The Secret with the document that `serve --config` reads. */
+/** The Secret with the documents that `serve --config` reads, the registry's and that of its workers. */
 export function renderBootstrap(site: Site): KubeObject {
-  const document = bootstrapDocument(site);
+  const text = (document: RegistryBootstrapInput) => stringify(document, { lineWidth: 0 });
+  const documents = {
+    'config.yaml': text(bootstrapDocument(site)),
+    ...(site.separateWorkers && { 'workers.yaml': text(workersDocument(site)) }),
+  };
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: owned(site, site.names.bootstrap),
     type: 'Opaque',
-    data: encode({ 'config.yaml': stringify(document, { lineWidth: 0 }), ...authorities(site) }),
+    data: encode({ ...documents, ...authorities(site) }),
   };
 }
 
@@ -49,6 +53,7 @@ export function bootstrapDocument(site: Site): RegistryBootstrapInput {
     listen: { api: `:${ports.api}`, management: `:${ports.management}` },
     ...tls(site),
     ...places(site),
+    ...workers(site, 'None'),
     auth: auth(site),
     admin: { publicKeyFiles: [files.adminPublicKey], audience: adminAudience(site) },
     inUse: { clusters: clustersOf(spec), staleSeconds: staleSeconds(spec) },
@@ -60,6 +65,35 @@ export function bootstrapDocument(site: Site): RegistryBootstrapInput {
   };
   RegistryBootstrap.parse(document);
   return document;
+}
+
+/** What the workers read: of stores and settings the same, and nothing of clients, whom they do not serve. */
+export function workersDocument(site: Site): RegistryBootstrapInput {
+  const {
+    tls: _tls,
+    admin: _admin,
+    externalURLs: _urls,
+    trustedProxies: _proxies,
+    lingerSeconds: _linger,
+    ...rest
+  } = bootstrapDocument(site);
+  const document: RegistryBootstrapInput = {
+    ...rest,
+    listen: { management: `:${ports.management}` },
+    ...workers(site, 'Only'),
+    auth: { token: { privateKeyFile: files.tokenKey } },
+  };
+  RegistryBootstrap.parse(document);
+  return document;
+}
+
+function workers(
+  { spec, separateWorkers }: Site,
+  run: NonNullable<RegistryBootstrapInput['workers']>['run'],
+): Pick<RegistryBootstrapInput, 'workers'> {
+  const { concurrency } = spec.workers ?? {};
+  if (!separateWorkers && concurrency === undefined) return {};
+  return { workers: { ...(separateWorkers && { run }), ...(concurrency === undefined ? {} : { concurrency }) } };
 }
 
 /** The `aud` of tokens for the admin API of this Registry. */

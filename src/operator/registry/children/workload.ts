@@ -48,6 +48,6 @@ function common(site: Site): object {
   return {
     revisionHistoryLimit: 3,
     selector: { matchLabels: selectorLabels(site.name, 'registry') },
-    template: podTemplate(site),
+    template: podTemplate(site, 'registry'),
   };
 }

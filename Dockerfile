@@ -19,7 +19,7 @@ ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_
 USER 65532:65532
 WORKDIR /app
 EXPOSE 5000 9090
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--optimize-for-size", "--no-maglev", "--v8-pool-size=1", "--expose-gc", "/app/ne-registry.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--v8-pool-size=1", "/app/ne-registry.js"]
 CMD ["version"]
 
 FROM base AS prebuilt

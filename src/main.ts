@@ -1,6 +1,7 @@
 /** `ne-registry`: reads the command line and hands over to one program. Each is loaded only when it is asked for. */
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodes, Fatal, reportFatal } from './platform/fatal.ts';
+import { provideCollector, useLittleMemory } from './platform/settle.ts';
 import { addAdmin } from './registry/admin/commands.ts';
 import type { ServeFlags } from './registry/config.ts';
 
@@ -15,7 +16,7 @@ function createProgram(exit: Exit): Command {
     .showHelpAfterError('(--help tells the options)');
   addServe(program, exit);
   addPassedThrough(program, exit);
-  addAdmin(program, exit);
+  addAdmin(program, exit).hook('preAction', useLittleMemory);
   program
     .command('version')
     .description('print the version')
@@ -81,6 +82,7 @@ function addPassedThrough(program: Command, exit: Exit): void {
       const { parseNodeAgentArguments } = await import('./node-agent/arguments.ts');
       const options = parseNodeAgentArguments(args, process.env);
       const { runNodeAgent } = await import('./node-agent/run.ts');
+      useLittleMemory();
       exit(await runNodeAgent(options));
     },
   );
@@ -118,4 +120,5 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+provideCollector();
 process.exit(await main(process.argv));

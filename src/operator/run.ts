@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { Fatal, messageOf } from '../platform/fatal.ts';
 import { createLog, type LogLevel } from '../platform/log.ts';
 import { createMetrics } from '../platform/metrics.ts';
+import { settle } from '../platform/settle.ts';
 import { onShutdown } from '../platform/shutdown.ts';
-import { releaseUntouched } from '../platform/untouched.ts';
 import { version } from '../platform/version.ts';
 import { startControllers } from './controllers.ts';
 import { inventoryMetrics } from './inventory/metrics.ts';
@@ -88,7 +88,7 @@ export async function runOperator(options: OperatorOptions): Promise<number> {
   // A standby is ready: it takes over within seconds, and must not hold up a rollout of its Deployment.
   health.ready = true;
   log.info({ version, namespaces: options.namespaces, image: options.image, identity }, 'operator started');
-  await releaseUntouched();
+  await settle();
   const ended = lead.done.then(
     () => undefined,
     (error: unknown) => error,

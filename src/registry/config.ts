@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { RegistryBootstrap, type RegistryBootstrapInput } from '../api/bootstrap/v1alpha1.ts';
+import { InvalidJson, parseStrictJson } from '../domain/json.ts';
 import { codeOf, Fatal, messageOf } from '../platform/fatal.ts';
 import type { LogLevel } from '../platform/log.ts';
 
@@ -85,6 +86,21 @@ function unreadable(error: unknown): string {
  * @throws Fatal (usage) with every problem, each with its line and key
  */
 export async function parseDocument(text: string, file: string): Promise<RegistryBootstrap> {
+  return fromJson(text) ?? (await fromYaml(text, file));
+}
+
+/** JSON, which is what the operator writes; undefined for all else, and where anything is wrong: YAML's reader says in which line. */
+function fromJson(text: string): RegistryBootstrap | undefined {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  try {
+    return RegistryBootstrap.safeParse(parseStrictJson(text)).data;
+  } catch (error) {
+    if (error instanceof InvalidJson) return undefined;
+    throw error;
+  }
+}
+
+async function fromYaml(text: string, file: string): Promise<RegistryBootstrap> {
   // Loaded only where there is a file: memory is a feature.
   // It is CommonJS: in a bundle its names are only on `default`.
   const { LineCounter, parseDocument: parseYaml } = (await import('yaml')).default;

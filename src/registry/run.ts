@@ -1,11 +1,15 @@
 import { Fatal } from '../platform/fatal.ts';
 import { createLog } from '../platform/log.ts';
+import { settle } from '../platform/settle.ts';
 import { onShutdown } from '../platform/shutdown.ts';
 import { version } from '../platform/version.ts';
 import { documentFromFlags, type ServeFlags } from './config.ts';
 import { StoreError } from './metadata/store.ts';
 import { startRegistry } from './serve.ts';
 import type { Source } from './settings.ts';
+
+/** From when it serves until it settles, milliseconds: who waited for it is answered first. */
+const settling = 1000;
 
 /** `ne-registry serve`: runs until a signal asks it to stop; the exit code. Throws Fatal where it cannot start or go on. */
 export async function serve(flags: Partial<ServeFlags> & { config?: string }): Promise<number> {
@@ -19,6 +23,7 @@ export async function serve(flags: Partial<ServeFlags> & { config?: string }): P
   // Before anybody is told that it serves: whoever reads that may ask it to stop at once.
   const stopped = onShutdown(log, registry.shutdown);
   log.info({ version, api, management, pid: process.pid }, 'serving');
+  setTimeout(() => void settle(), settling).unref();
   return Promise.race([stopped, death.promise]);
 }
 

@@ -8,7 +8,6 @@ import type { Log } from '../platform/log.ts';
 import { createMetrics, type MetricsRegistry } from '../platform/metrics.ts';
 import { runSteps, type ShutdownStep } from '../platform/shutdown.ts';
 import { Turns } from '../platform/turns.ts';
-import { releaseUntouched } from '../platform/untouched.ts';
 import { createAuth } from './auth/auth.ts';
 import { prepareDataDirectory } from './data-directory.ts';
 import { Admission } from './http/admission.ts';
@@ -151,9 +150,6 @@ function compose({ source, log, watchSeconds = 2 }: RegistryOptions, first: Sett
       house.state.workers = startWork(house, register, worker);
       if (run !== 'None') replication.start();
       reloader.watch(watchSeconds);
-      // What starting took is garbage now, and would otherwise stay until the first requests have left as much again.
-      globalThis.gc?.();
-      await releaseUntouched();
       return { api, management, reload: () => reloader.check(), shutdown: this.shutdown };
     },
   };

@@ -57,13 +57,14 @@ compares both. Interrupted, it goes on where it was when it is run again. The so
 ${exits}`;
 
 /** `ne-registry admin …`. Each command is loaded only when it is asked for. */
-export function addAdmin(program: Command, exit: Exit): void {
+export function addAdmin(program: Command, exit: Exit): Command {
   const admin = program.command('admin').description('work on a registry offline');
   addCreateUser(admin);
   addCheck(admin, exit);
   addBackup(admin, exit);
   addRestore(admin, exit);
   addMigrate(admin, exit);
+  return admin;
 }
 
 const outputs = () => ({ stdout: process.stdout, stderr: process.stderr });

@@ -48,7 +48,7 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<SqliteStor
   try {
     prepare(path);
     const reader = openForReading(path);
-    const writer = await openWriter(path, options);
+    const writer = openWriter(path, options);
     const { removalDelay = 0 } = options;
     return new SqliteStore({ path, reader, writer, removalDelay, exclusive: true, release: () => lock.release() });
   } catch (error) {
@@ -78,10 +78,10 @@ function freeDeadJobs(connection: Connection): void {
   }
 }
 
-function openWriter(path: string, options: OpenSqliteOptions): Promise<Writer> | Writer {
+function openWriter(path: string, options: OpenSqliteOptions): Writer {
   const reserve = { path: join(options.directory, 'reserve'), bytes: options.reserveBytes ?? RESERVE_BYTES };
   if (options.mode === 'offline') return new InlineWriter({ path, reserve, unsynced: options.unsynced === true });
-  return ThreadWriter.start({ path, reserve, onDeath: options.onDeath });
+  return new ThreadWriter({ path, reserve, onDeath: options.onDeath });
 }
 
 function openReadOnly(path: string): SqliteStore {

@@ -12,8 +12,8 @@ const MOST_WAITING_BYTES = 32 * 1024 * 1024;
 /** What an edge, or a name in a cluster's report, costs in the thread, bytes. */
 const EDGE_BYTES = 256;
 
-/** What the thread sends: that it is ready, that it could not start, or replies. */
-export type FromThread = { readonly ready: true } | { readonly failed: Fault } | { readonly replies: readonly Reply[] };
+/** What the thread sends: that it could not start, or replies. */
+export type FromThread = { readonly failed: Fault } | { readonly replies: readonly Reply[] };
 export type ToThread = { readonly commands: readonly Command[] } | { readonly close: true };
 
 interface Waiting {
@@ -27,41 +27,22 @@ export interface ThreadWriterOptions extends WriterOptions {
   readonly onDeath: (error: StoreError) => void;
 }
 
-/** Hands writes to a thread that commits whatever has queued up in one transaction. */
+/**
+ * Hands writes to a thread that commits whatever has queued up in one transaction. The thread is made with the first of them: a
+ * start to the first answer does without the 50 ms that it takes, and what is written until it is there waits in its queue.
+ */
 export class ThreadWriter implements Writer {
-  #worker: Worker;
+  #options: ThreadWriterOptions;
+  #worker: Worker | undefined;
   #waiting = new Map<number, Waiting>();
   #waitingBytes = 0;
   #next = 1;
   #outbox: Command[] = [];
   #state: 'open' | 'closing' | 'dead' = 'open';
-  #ended: Promise<void>;
-  #onDeath: (error: StoreError) => void;
+  #ended = Promise.resolve();
 
-  /** Resolves when the thread has the database open. Rejects with StoreError. */
-  static async start(options: ThreadWriterOptions): Promise<ThreadWriter> {
-    const { onDeath, ...workerData } = options;
-    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
-      workerData,
-      name: 'metadata writer',
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 1 },
-    });
-    await started(worker);
-    return new ThreadWriter(worker, onDeath);
-  }
-
-  private constructor(worker: Worker, onDeath: (error: StoreError) => void) {
-    this.#worker = worker;
-    this.#onDeath = onDeath;
-    worker.on('message', (message: FromThread) => this.#receive(message));
-    worker.on('error', (error) => this.#die(error));
-    this.#ended = new Promise((resolve) => {
-      worker.once('exit', (code) => {
-        resolve();
-        if (this.#state === 'open') this.#die(new Error(`it ended with code ${code}`));
-      });
-    });
+  constructor(options: ThreadWriterOptions) {
+    this.#options = options;
   }
 
   execute<Name extends OperationName>(name: Name, data: Arguments<Name>): Promise<Result<Name>> {
@@ -84,7 +65,7 @@ export class ThreadWriter implements Writer {
     if (this.#state === 'open') {
       this.#send();
       this.#state = 'closing';
-      this.#worker.postMessage({ close: true } satisfies ToThread);
+      this.#worker?.postMessage({ close: true } satisfies ToThread);
     }
     await this.#ended;
     this.#rejectAll(closed());
@@ -93,13 +74,37 @@ export class ThreadWriter implements Writer {
   /** One message for all that was asked in this turn of the event loop. */
   #send(): void {
     if (this.#outbox.length === 0 || this.#state === 'dead') return;
+    this.#worker ??= this.#start();
     this.#worker.postMessage({ commands: this.#outbox } satisfies ToThread, movable(this.#outbox));
     this.#outbox = [];
   }
 
+  #start(): Worker {
+    const { onDeath: _, ...workerData } = this.#options;
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+      workerData,
+      name: 'metadata writer',
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 1 },
+    });
+    worker.on('message', (message: FromThread) => this.#receive(message));
+    worker.on('error', (error) => this.#die(error));
+    this.#ended = new Promise((resolve) => {
+      worker.once('exit', (code) => {
+        resolve();
+        if (this.#state === 'open') this.#die(new Error(`it ended with code ${code}`));
+      });
+    });
+    return worker;
+  }
+
   #receive(message: FromThread): void {
-    if (!('replies' in message)) return;
-    for (const reply of message.replies) {
+    if ('failed' in message) this.#die(errorOf(message.failed));
+    else this.#settle(message.replies);
+  }
+
+  #settle(replies: readonly Reply[]): void {
+    for (const reply of replies) {
       const waiting = this.#waiting.get(reply.id);
       if (waiting === undefined) continue;
       this.#waiting.delete(reply.id);
@@ -116,7 +121,7 @@ export class ThreadWriter implements Writer {
     const message = `the thread that writes the metadata died (${why}); what waited for it may or may not be stored. The registry has to be restarted`;
     const error = new StoreError('io', message, { cause });
     this.#rejectAll(error);
-    this.#onDeath(error);
+    this.#options.onDeath(error);
   }
 
   #rejectAll(error: StoreError): void {
@@ -143,22 +148,5 @@ function movable(commands: readonly Command[]): ArrayBuffer[] {
     if (typeof data !== 'object' || data === null || !('ownsBytes' in data && 'bytes' in data)) return [];
     const { buffer, byteLength } = data.bytes as Uint8Array;
     return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength && byteLength > 0 ? [buffer] : [];
-  });
-}
-
-function started(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (done: () => void) => {
-      worker.off('message', message).off('error', failed).off('exit', ended);
-      done();
-    };
-    const message = (said: FromThread) => {
-      if ('ready' in said) settle(resolve);
-      else if ('failed' in said) settle(() => reject(errorOf(said.failed)));
-    };
-    const failed = (error: unknown) => settle(() => reject(error));
-    const ended = (code: number) =>
-      settle(() => reject(new Error(`the metadata writer ended at once with code ${code}`)));
-    worker.on('message', message).on('error', failed).on('exit', ended);
   });
 }

@@ -28,7 +28,6 @@ class WriterThread {
     this.#holding = setInterval(() => this.#reserve.hold(), RESERVE_RETRY);
     this.#holding.unref();
     port.on('message', (message: ToThread) => this.#receive(message));
-    this.#tell({ ready: true });
     this.#reserve.hold();
   }
 

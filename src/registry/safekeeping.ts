@@ -16,7 +16,7 @@ type Backup = NonNullable<RegistryBootstrap['backup']>;
  * @throws Fatal where the metadata lost what the journal knows, or a place cannot be used
  */
 export async function keepSafe(
-  document: Pick<RegistryBootstrap, 'storage' | 'metadata'>,
+  document: Pick<RegistryBootstrap, 'storage' | 'metadata' | 'workers'>,
   parts: {
     stores: Pick<Stores, 'metadata' | 'blobs'>;
     register: MetricsRegistry;
@@ -34,6 +34,7 @@ export async function keepSafe(
     journal: await openJournalRecords(document),
     shared: stores.blobs.shared,
     mayStepBack: document.metadata.postgres !== undefined,
+    standsIn: document.workers.run === 'None',
     plan: () => plans.current(),
   });
   return { ...recovery, stop: () => recovery.stop().finally(() => plans.close()) };

@@ -21,3 +21,24 @@ test('one holds the lease, keeps it while it asks, and another takes over when i
     await close();
   }
 });
+
+test('who stands in waits until nobody has had the lease for a while, so that whoever does not comes first', async () => {
+  const { store: queue, close } = await openEmpty();
+  try {
+    let now = 1_000_000;
+    const parts = { queue, kind: 'journal', length: 3000, now: () => now };
+    const [owner, stand] = [
+      new Lease({ ...parts, worker: 'owner' }),
+      new Lease({ ...parts, worker: 'stand', patience: 2000 }),
+    ];
+    assert.deepEqual([await stand.hold(), await owner.hold()], [false, true]);
+    now += 4000;
+    assert.equal(await stand.hold(), false, 'the owner may be on its way back');
+    now += 1500;
+    assert.equal(await stand.hold(), true);
+    await stand.release();
+    assert.deepEqual([await stand.hold(), await owner.hold()], [false, true]);
+  } finally {
+    await close();
+  }
+});

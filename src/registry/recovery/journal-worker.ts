@@ -8,15 +8,22 @@ import type { Lease } from './lease.ts';
 const INTERVAL = 1000;
 /** Longest wait (milliseconds) after failures. */
 const LONGEST = 10_000;
+/** So long a process that stands in for another holds the journal before it offers it, milliseconds. */
+const STANDING_IN = 30_000;
 /** What stopping waits for the last changes, milliseconds. */
 const LAST_CHANCE = 5000;
 
-export type JournalWorkerParts = JournalParts & { readonly log: Pick<Log, 'error'> };
+export interface JournalWorkerParts extends JournalParts {
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** It is another process's to write; this one does while there is none, and offers it again and again. */
+  readonly standsIn?: boolean;
+}
 
 /** Keeps the journal up to date for as long as the registry runs. */
 export class JournalWorker {
   #parts: JournalWorkerParts;
   #lease: Lease | undefined;
+  #heldSince: number | undefined;
   #journal: Journal | undefined;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -78,10 +85,20 @@ export class JournalWorker {
     if (this.#lease !== undefined && !(await this.#lease.hold())) {
       // Whoever has it may write what this process would not know of.
       this.#journal = undefined;
+      this.#heldSince = undefined;
       return;
     }
     this.#journal ??= await Journal.open(this.#parts);
     await this.#journal.flush();
+    this.#heldSince ??= performance.now();
+    const offers = this.#parts.standsIn === true && performance.now() - this.#heldSince > STANDING_IN;
+    if (offers && !this.#journal.isCheckpointing) await this.#offer();
+  }
+
+  async #offer(): Promise<void> {
+    this.#journal = undefined;
+    this.#heldSince = undefined;
+    await this.#lease?.release();
   }
 
   #recovered(): void {

@@ -139,6 +139,10 @@ export class Journal {
     }
   }
 
+  get isCheckpointing(): boolean {
+    return this.#checkpointing !== undefined;
+  }
+
   /** Waits for a checkpoint that is under way. Never rejects. */
   async settle(): Promise<void> {
     await this.#checkpointing;

@@ -7,6 +7,8 @@ export interface LeaseParts {
   readonly worker: string;
   /** How long the others wait after a holder died, milliseconds. */
   readonly length: number;
+  /** So long nobody must have had it before this process takes it, milliseconds: whoever has none comes first. */
+  readonly patience?: number;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -23,7 +25,7 @@ export class Lease {
 
   /** Whether this process has it, from now for half its length at least. Asking again renews, where half of it is over. */
   async hold(): Promise<boolean> {
-    const { queue, kind, worker, length, now } = this.#parts;
+    const { queue, kind, worker, length, patience = 0, now } = this.#parts;
     if (this.#held !== undefined && now() < this.#until - length / 2) return true;
     const leaseUntil = now() + length;
     if (this.#held !== undefined && (await queue.renewJob({ id: this.#held, worker, leaseUntil }))) {
@@ -32,7 +34,7 @@ export class Lease {
     }
     this.#held = undefined;
     await queue.enqueueJob({ kind, key: kind, payload: '{}', runAt: now(), now: now() });
-    const job = await queue.claimJob({ kinds: [kind], worker, now: now(), leaseUntil });
+    const job = await queue.claimJob({ kinds: [kind], worker, now: now() - patience, leaseUntil });
     this.#held = job?.id;
     this.#until = leaseUntil;
     return job !== undefined;

@@ -15,6 +15,8 @@ import { lastOf, newestEpoch, surveyJournal } from './names.ts';
 
 /** How long the journal waits for a replica that died, milliseconds. */
 const JOURNAL_LEASE = 3000;
+/** How long nobody must have had the journal before a process takes it that stands in for others, milliseconds. */
+const PATIENCE = 2000;
 
 export interface RecoveryParts {
   readonly metadata: MetadataStore;
@@ -24,6 +26,8 @@ export interface RecoveryParts {
   readonly shared: boolean;
   /** The metadata is on a server that may fail over. */
   readonly mayStepBack: boolean;
+  /** Others keep it safe; this process takes no snapshots, and writes the journal only while nobody else is there to. */
+  readonly standsIn?: boolean;
   /** Where snapshots go, as it is set now. */
   plan(): Promise<BackupPlan | undefined>;
   readonly register: MetricsRegistry;
@@ -51,12 +55,13 @@ export interface RunningRecovery {
  * @throws Fatal where the metadata lost what the journal knows
  */
 export async function startRecovery(parts: RecoveryParts): Promise<RunningRecovery> {
-  const { metadata, journal: records, shared, mayStepBack, plan, log, now } = parts;
+  const { metadata, journal: records, shared, mayStepBack, standsIn = false, plan, log, now } = parts;
   await refuseLostHistory({ metadata, journal: records, mayStepBack });
   const worker = `${hostname()} ${randomUUID()}`;
-  const lease = new Lease({ queue: metadata, kind: 'journal', worker, length: JOURNAL_LEASE, now });
+  const patience = standsIn ? PATIENCE : 0;
+  const lease = new Lease({ queue: metadata, kind: 'journal', worker, length: JOURNAL_LEASE, patience, now });
   const journal = new JournalWorker(
-    { metadata, records, log, now, ...(parts.turns && { turns: parts.turns }) },
+    { metadata, records, log, now, standsIn, ...(parts.turns && { turns: parts.turns }) },
     shared ? lease : undefined,
   );
   const lastBackup = async () => (await metadata.snapshots()).findLast(({ size }) => size > 0);
@@ -68,7 +73,7 @@ export async function startRecovery(parts: RecoveryParts): Promise<RunningRecove
   const epoch = () => (journal.fault === undefined ? journal.epoch : 0);
   const backups = new BackupWorker({ plan, metadata, worker, log, now, onFailure, epoch });
   journal.start();
-  backups.start();
+  if (!standsIn) backups.start();
   return {
     journaledUpTo: async () => (journal.epoch > 0 ? journal.sequence : lastInNewestEpoch(records)),
     lastBackup,

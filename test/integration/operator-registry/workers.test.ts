@@ -64,6 +64,13 @@ function spec(mode: 'InPod' | 'Separate'): RegistryResource['spec'] {
 const set = (mode: 'InPod' | 'Separate') =>
   kube.client.patch({ ...registryKind, name: 'main', namespace }, { spec: spec(mode) });
 
+/** What is there in the end. */
+async function present<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  const found = await eventually(what, look, 60);
+  assert.ok(found);
+  return found;
+}
+
 /** As the Deployment controller and a kubelet would. */
 async function comeUp(): Promise<void> {
   const workers = await deployment('main-workers');
@@ -87,11 +94,11 @@ test('the Deployment comes with the mode, is counted and judged, and goes with i
   await secret('bucket', { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'not used' });
   await secret('database', { uri: 'postgres://registry@database.example/registry' });
   await kube.client.create({ ...registryKind, metadata: { name: 'main', namespace }, spec: spec('InPod') });
-  const before = await eventually('the registry', () => deployment('main'), 60);
+  const before = await present('the registry', () => deployment('main'));
   assert.equal(await deployment('main-workers'), undefined);
 
   await set('Separate');
-  const workers = await eventually('its workers', () => deployment('main-workers'), 60);
+  const workers = await present('its workers', () => deployment('main-workers'));
   assert.deepEqual(
     workers.metadata.ownerReferences?.map(({ kind, name }) => [kind, name]),
     [['Registry', 'main']],
@@ -107,16 +114,16 @@ test('the Deployment comes with the mode, is counted and judged, and goes with i
   const run = (key: string) => parse(documents[key] ?? '').workers;
   assert.deepEqual(run('config.yaml'), { run: 'None', concurrency: 3 });
   assert.deepEqual(run('workers.yaml'), { run: 'Only', concurrency: 3 });
-  const waiting = await eventually('a word of them', workersOf, 30);
+  const waiting = await present('a word of them', workersOf);
   assert.deepEqual([waiting.status, waiting.reason], ['False', 'PodStarting']);
 
   await comeUp();
   await eventually('them to be ready', async () => (await workersOf())?.status === 'True', 30);
   const { status } = (await registry()) as RegistryResource;
   assert.deepEqual([status?.workers, status?.replicas?.ready], [{ desired: 1, ready: 1, updated: 1 }, 0]);
-  const pod = await eventually('the pod to be told of its Secrets', async () => {
+  const pod = await present('the pod to be told of its Secrets', async () => {
     const seen = await kube.client.get({ apiVersion: 'v1', kind: 'Pod', name: 'main-workers-a', namespace });
-    return seen?.metadata.annotations?.['ne-registry.io/mounted'] !== undefined && seen;
+    return seen?.metadata.annotations?.['ne-registry.io/mounted'] === undefined ? undefined : seen;
   });
   assert.equal(pod.metadata.labels?.['app.kubernetes.io/component'], 'workers');
 

@@ -1,21 +1,32 @@
 /** The work beside serving in a process of its own: those that serve ask for it, and do none of it. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connectionTo, type Place, placeAt, type Site, self, startSite, until } from '../replication/lab.ts';
 import { type Fleet, type Replica, startFleet } from './fleet.ts';
 
 let fleet: Fleet;
 let target: Site;
+let second: string;
+let serving: Replica[];
 let fronts: Place[];
 let worker: Replica;
 before(async () => {
-  [fleet, target] = await Promise.all([startFleet({ document: { reclaim: { graceSeconds: 0 } } }), startSite()]);
-  const serving = await Promise.all([fleet.start({ run: 'None' }), fleet.start({ run: 'None' })]);
+  second = mkdtempSync(join(tmpdir(), 'ne-second-place-'));
+  const backup = { target: { filesystem: { path: second } }, schedule: '@yearly' };
+  [fleet, target] = await Promise.all([
+    startFleet({ document: { reclaim: { graceSeconds: 0 }, backup } }),
+    startSite(),
+  ]);
+  serving = await Promise.all([fleet.start({ run: 'None' }), fleet.start({ run: 'None' })]);
   fronts = serving.map(placeAt);
   worker = await fleet.start({ run: 'Only' });
 });
 after(async () => {
   await Promise.all([fleet.discard(), target.server.discard()]);
+  rmSync(second, { recursive: true });
 });
 
 async function metric(place: Pick<Replica, 'url' | 'authorization'>, name: string): Promise<number> {
@@ -63,6 +74,7 @@ test('what serves does no work, what works serves nothing, and another one takes
   await until('the sweep that was asked for', async () => (await passes('sweep')) > swept);
   assert.equal((await other.request('POST', '/admin/v1/jobs/nothing')).status, 404);
 
+  const earlier = worker.log.filter((line) => line.includes('snapshot of the metadata taken')).length;
   await worker.kill();
   pushed[2] = (await front.pushImage('fleet/app', '2')).digest;
   assert.equal((await other.request('GET', '/v2/fleet/app/manifests/2')).status, 200);
@@ -75,6 +87,9 @@ test('what serves does no work, what works serves nothing, and another one takes
   // Clocks of replicas may differ by a minute, and URLs to the bucket hold for another one.
   const reclaimed = () => metric(worker, 'ne_registry_reclaimed_bytes_total');
   await until('the bytes of what was deleted to go', async () => (await reclaimed()) >= 64, 240_000);
+  const snapshots = ({ log }: Replica) => log.filter((line) => line.includes('snapshot of the metadata taken')).length;
+  await until('a snapshot', async () => earlier + snapshots(worker) > 0);
+  assert.deepEqual(serving.map(snapshots), [0, 0]);
   for (const each of fronts) {
     const text = (await each.request('GET', '/metrics')).body.toString();
     assert.doesNotMatch(text, /^ne_registry_job_runs_total\{/m);

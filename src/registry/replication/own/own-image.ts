@@ -1,5 +1,6 @@
 import { type Digest, isDigest } from '../../../domain/oci/digest.ts';
 import type { Descriptor } from '../../../domain/oci/manifest.ts';
+import { giveBack } from '../../../platform/give-back.ts';
 import { TransferError } from '../../../transfer/errors.ts';
 import type { BlobOptions, ImageSource, ImageTarget, ManifestBytes } from '../../../transfer/image/image.ts';
 import { manifestFrom } from '../../../transfer/registry/manifests.ts';
@@ -49,7 +50,7 @@ export class OwnImage implements ImageSource, ImageTarget {
     return manifestFrom(Buffer.from(found.bytes), found.mediaType, this.name, found.digest);
   }
 
-  async *blob({ digest }: Descriptor, offset: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  async *blob({ digest }: Descriptor, offset: number, signal: AbortSignal, lent = false): AsyncGenerator<Buffer> {
     const { blobs, leftovers } = this.#options.stores;
     try {
       const row = await this.#metadata.blob(this.#path, digest);
@@ -59,8 +60,11 @@ export class OwnImage implements ImageSource, ImageTarget {
       try {
         for await (const chunk of readStored(reader, offset)) {
           if (signal.aborted) throw signal.reason;
-          leftovers.add(chunk.length);
-          yield chunk;
+          if (lent) yield* lend(chunk);
+          else {
+            leftovers.add(chunk.length);
+            yield chunk;
+          }
         }
       } finally {
         await reader.close();
@@ -194,5 +198,14 @@ async function* counted(chunks: AsyncIterable<Buffer>, onBytes?: (done: number) 
     done += chunk.length;
     onBytes?.(done);
     yield chunk;
+  }
+}
+
+/** Whoever asks for the next chunk is done with this one: sixteen layers at once would else leave tens of megabytes behind. */
+function* lend(chunk: Buffer): Generator<Buffer> {
+  try {
+    yield chunk;
+  } finally {
+    giveBack(chunk);
   }
 }

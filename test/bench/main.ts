@@ -18,13 +18,30 @@ import { pushes } from './cases/pushes.ts';
 import { remote } from './cases/remote.ts';
 import { start } from './cases/start.ts';
 import { sync } from './cases/sync.ts';
+import { syncLink } from './cases/sync-link.ts';
+import { syncMany } from './cases/sync-many.ts';
+import { syncShared } from './cases/sync-shared.ts';
 import { prepareLoad } from './load/load.ts';
 import { type Options, parseOptions } from './options.ts';
 import { describeRun, record } from './record.ts';
 import type { CaseResult } from './result.ts';
 import { markdownTable, missed } from './table.ts';
 
-const groups: readonly Group[] = [manifests, blobs, pushes, lists, encrypted, crowd, features, start, remote, sync];
+const groups: readonly Group[] = [
+  manifests,
+  blobs,
+  pushes,
+  lists,
+  encrypted,
+  crowd,
+  features,
+  start,
+  remote,
+  sync,
+  syncLink,
+  syncMany,
+  syncShared,
+];
 
 async function prepare(options: Options, scratch: string): Promise<Bench> {
   const cache = join(cacheRoot(), 'bench');

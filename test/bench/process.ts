@@ -12,11 +12,17 @@ export class Program {
   readonly logFile: string;
   #exited: Promise<unknown>;
 
-  constructor(command: string, args: readonly string[], options: { logFile: string; env?: NodeJS.ProcessEnv }) {
+  /** @param options `namespace`: the network namespace that it is started in */
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { logFile: string; env?: NodeJS.ProcessEnv; namespace?: string | undefined },
+  ) {
     const out = openSync(options.logFile, 'a');
     this.logFile = options.logFile;
     // The kernel ends it when this process is killed; where this process just ends, nginx must hear it, for its children's sake.
-    const tethered = ['--pdeathsig', 'KILL', command, ...args];
+    const inside = options.namespace === undefined ? [] : ['ip', 'netns', 'exec', options.namespace];
+    const tethered = ['--pdeathsig', 'KILL', ...inside, command, ...args];
     this.child = spawn('setpriv', tethered, { stdio: ['ignore', out, out], env: { ...process.env, ...options.env } });
     closeSync(out);
     this.#exited = once(this.child, 'exit');

@@ -22,7 +22,7 @@ export interface Sample extends Burst {
 }
 
 /** `req/cpu-s`: requests a second of the server's processor time, which other load on the machine does not change. */
-export type Unit = 'req/s' | 'req/cpu-s' | 'MB/s' | 'ms';
+export type Unit = 'req/s' | 'req/cpu-s' | 'MB/s' | 'MB' | 'ms';
 
 /** What a case promises: ratios against peers by name, and bounds of its own. */
 export interface Promises {
@@ -67,7 +67,7 @@ const mebibyte = 1024 * 1024;
 const memoryAim: Aim = { floor: 100, goal: 80, most: true };
 
 export function better(unit: Unit): 'more' | 'less' {
-  return unit === 'ms' ? 'less' : 'more';
+  return unit === 'ms' || unit === 'MB' ? 'less' : 'more';
 }
 
 export function valuesOf(result: Pick<CaseResult, 'measurements'>, server: string): readonly number[] {

@@ -59,7 +59,7 @@ function value(result: CaseResult, server: string): string {
   return errors === 0 ? text : `${text}, ${errors} errors`;
 }
 
-const shown: Record<Unit, string> = { 'req/s': '/s', 'req/cpu-s': '/cpu s', 'MB/s': 'MB/s', ms: 'ms' };
+const shown: Record<Unit, string> = { 'req/s': '/s', 'req/cpu-s': '/cpu s', 'MB/s': 'MB/s', MB: 'MB', ms: 'ms' };
 
 function checked(result: CaseResult, of: string): string {
   const check = result.checks.find((candidate) => candidate.of === of);

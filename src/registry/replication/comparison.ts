@@ -8,6 +8,7 @@ import type { CopyRow } from '../metadata/replicating.ts';
 import type { RuleContext } from './context.ts';
 import type { Place } from './places.ts';
 import { decideTag, policyOf } from './question.ts';
+import { looksAt, type Seen } from './seen.ts';
 import type { ListedTag, Listing, Side } from './side.ts';
 import { sided } from './sided.ts';
 import { nameAt } from './target.ts';
@@ -23,6 +24,8 @@ export interface Finding {
   readonly target: ListedTag | undefined;
   readonly copy: CopyRow | undefined;
   readonly decision: Decision;
+  /** Where something is to be copied. */
+  readonly seen?: Seen;
 }
 
 /** One repository at one target, or why it could not be compared. */
@@ -134,9 +137,12 @@ async function compareAt(options: ComparisonOptions, { repository, listing, plac
     const returns = context.returns({ repository, target: place.text, name: to, source: listing, listing: there });
     const policy = policyOf(context.loaded.rule, returns, context.now());
     const findings: Finding[] = [];
+    const seenOf = looksAt(listing, there, context.now());
     for (const tag of new Set([...selected, ...goneOf(listing, copies, returns)])) {
       const views = { source: listing.tags.get(tag), target: there.tags.get(tag), copy: copies.get(tag) };
-      findings.push({ repository, tag, place, to, ...views, decision: decideTag(views, policy) });
+      const decision = decideTag(views, policy);
+      const seen = decision.action === 'copy' ? seenOf(tag) : undefined;
+      findings.push({ repository, tag, place, to, ...views, decision, ...(seen && { seen }) });
     }
     return { repository, place, findings };
   } catch (error) {

@@ -14,6 +14,10 @@ export interface TagToCopy {
   readonly to: string;
   readonly target: Side;
   readonly source: ListedTag & { readonly digest: Digest };
+  /** What the tag stands for at the target now; undefined where it is not there. */
+  readonly before: Digest | undefined;
+  /** The target is known to have the image, under another tag perhaps. */
+  readonly holds: boolean;
   readonly decision: Extract<Decision, { action: 'copy' }>;
 }
 
@@ -43,7 +47,9 @@ export async function copyTag(context: RuleContext, tag: TagToCopy, watch: CopyW
     ...settings,
     image,
     tag: tag.source.tag,
+    known: { before: tag.before, holds: tag.holds },
     referrers: rule.referrers,
+    referrersNotYet: tag.source.referrers === '',
     ...(context.platforms.length > 0 && { platforms: context.platforms }),
     ...(tag.decision.versioned && { tagHeaders: versionOf(tag.source) }),
   });

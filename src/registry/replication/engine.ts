@@ -11,13 +11,13 @@ import type { RunnerParts } from './runner-parts.ts';
 import { CredentialsLost } from './sealed.ts';
 import { stateOf } from './state.ts';
 
-export interface EngineParts extends Omit<RunnerParts, 'hosts' | 'ledger' | 'referrers' | 'returns'> {
+export interface EngineParts extends Omit<RunnerParts, 'hosts' | 'ledger' | 'referrers' | 'returns' | 'settled'> {
   /** The private key that tokens are signed with. */
   key(): KeyObject;
 }
 
-/** How often, milliseconds: changes of this registry's own images are read, states kept. */
-const every = { changes: 200, states: 1000 };
+/** How often, milliseconds: changes of this registry's own images are read; states kept while work goes on, and when it ends. */
+const every = { changes: 200, states: 1000, ends: 100 };
 /** Changes that are read at once. */
 const mostChanges = 1000;
 
@@ -32,6 +32,8 @@ export class ReplicationEngine {
   #busy: Promise<void> = Promise.resolve();
   #stopped = false;
   #reading = false;
+  #keptAt = 0;
+  #keeping: NodeJS.Timeout | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -42,6 +44,7 @@ export class ReplicationEngine {
       ledger: new BlobLedger(),
       referrers: { children: new Map() },
       returns: (loaded, question) => comesBack(rules(), loaded, question),
+      settled: () => this.#keepSoon(),
     };
   }
 
@@ -56,6 +59,7 @@ export class ReplicationEngine {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#keeping);
     await this.#busy;
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
     await this.#keepStates();
@@ -198,7 +202,18 @@ export class ReplicationEngine {
     }
   }
 
+  /** Somebody may be waiting for the end of just this; where ends come by the dozen, they are kept together. */
+  #keepSoon(): void {
+    if (this.#stopped || this.#keeping !== undefined) return;
+    const wait = Math.max(0, this.#keptAt + every.ends - performance.now());
+    this.#keeping = setTimeout(() => {
+      this.#keeping = undefined;
+      void this.#keepStates();
+    }, wait).unref();
+  }
+
   async #keepStates(): Promise<void> {
+    this.#keptAt = performance.now();
     for (const runner of this.#runners.values()) {
       const state = runner.news();
       if (state === undefined) continue;

@@ -5,13 +5,15 @@ import { opensIn } from '../../domain/replication/window.ts';
 import { isTransferError } from '../../transfer/errors.ts';
 import type { CopyRow } from '../metadata/replicating.ts';
 import { Breaker } from './breaker.ts';
+import type { Finding } from './comparison.ts';
 import type { RuleContext } from './context.ts';
 import { type CopyWatch, copyReferrersOf, copyTag } from './copy-tag.ts';
 import { failureOf } from './failure.ts';
 import { type Errand, type Item, keyOf, Pending } from './pending.ts';
 import type { Place } from './places.ts';
 import { decideTag, policyOf } from './question.ts';
-import type { ListedTag } from './side.ts';
+import { type Look, lookAt, type Seen, stillGood } from './seen.ts';
+import type { ListedTag, Side } from './side.ts';
 import { sided } from './sided.ts';
 import { nameAt } from './target.ts';
 import { Traffic } from './traffic.ts';
@@ -33,8 +35,13 @@ export interface LaneOptions {
 
 /** Errands that are remembered for one target. */
 const mostPending = 100_000;
-/** Images that are copied to one target at once, at least. */
-const leastAtOnce = 4;
+/**
+ * Images that are on their way to one target at once. What they move is limited by the rule's and the hosts' limits on blobs; this
+ * is for the questions and answers in between, which take the time of a link and nothing of what it carries.
+ */
+const leastAtOnce = 16;
+/** Errands that keep what the comparison saw of them. */
+const mostSeen = 500;
 
 /** Brings to one target what it lacks, errand by errand; what fails is tried again and does not keep the others. */
 export class Lane {
@@ -71,6 +78,12 @@ export class Lane {
   add(errand: Errand, since: number): void {
     this.pending.add(errand, since);
     this.#pump();
+  }
+
+  /** Adds what a comparison found. */
+  addFound({ repository, tag, seen }: Finding, since: number): void {
+    const keeps = seen !== undefined && this.pending.waiting < mostSeen;
+    this.add({ repository, what: { tag }, ...(keeps && { seen }) }, since);
   }
 
   /** Tries what failed at once. */
@@ -177,32 +190,43 @@ export class Lane {
     );
   }
 
-  async #do({ repository, what }: Item): Promise<void> {
-    if ('tag' in what) return await this.#doTag(repository, what.tag);
+  async #do(item: Item): Promise<void> {
+    const { repository, what } = item;
+    if ('tag' in what)
+      return await this.#doTag(repository, what.tag, stillGood(item.seen, this.#options.context.now()));
     const { context, place } = this.#options;
     const to = nameAt(place, context.loaded.rule, repository);
     const image = { from: repository, to, target: place.side, subject: what.subject };
     await this.traffic.during((watch) => copyReferrersOf(context, image, watch), this.#options.signal);
   }
 
-  async #doTag(repository: string, tag: string): Promise<void> {
-    const { context, signal } = this.#options;
+  async #doTag(repository: string, tag: string, seen: Seen | undefined): Promise<void> {
+    const { context } = this.#options;
     const { rule, name } = context.loaded;
     if (!selectsName(rule.tags, tag)) return;
     const to = nameAt(this.place, rule, repository);
-    const [from, there] = await Promise.all([
-      sided('source', context.source.look(repository, [tag], signal)),
-      sided('target', this.place.side.look(to, [tag], signal)),
-    ]);
+    const [from, there] = await this.#look({ repository, tag, to, seen });
     const [copy] = await context.metadata.copiesOf(name, this.place.text, [{ repository, tag }]);
     const returns = context.returns({ repository, target: this.place.text, name: to, source: from, listing: there });
-    const views = { source: from.tags.get(tag), target: there.tags.get(tag), copy };
+    const views = { source: from.tag, target: there.tag, copy };
     const decision = decideTag(views, policyOf(rule, returns, context.now()));
     this.judge(repository, tag, decision);
-    await this.#carryOut(decision, { repository, tag, to, source: views.source });
+    const holds = seen?.holds === true && seen.source.tag?.digest === from.tag?.digest;
+    await this.#carryOut(decision, { repository, tag, to, source: from.tag, there: there.tag, holds });
   }
 
-  async #carryOut(decision: Decision, { repository, tag, to, source }: Found): Promise<void> {
+  /** Its own tags a registry looks at anew: that costs nothing. */
+  async #look({ repository, tag, to, seen }: ToLookAt): Promise<[Look, Look]> {
+    const { context, signal } = this.#options;
+    const { source } = context;
+    const look = async (side: Side, name: string) => lookAt(await side.look(name, [tag], signal), tag);
+    return await Promise.all([
+      (source.own ? undefined : told(seen?.source)) ?? sided('source', look(source, repository)),
+      (this.place.side.own ? undefined : told(seen?.target)) ?? sided('target', look(this.place.side, to)),
+    ]);
+  }
+
+  async #carryOut(decision: Decision, { repository, tag, to, source, there, holds }: Found): Promise<void> {
     const { context, signal, onGone } = this.#options;
     if (decision.action === 'copy' && source?.digest !== undefined) {
       const errand = {
@@ -210,6 +234,8 @@ export class Lane {
         to,
         target: this.place.side,
         source: { ...source, digest: source.digest },
+        before: there?.deleted === undefined ? there?.digest : undefined,
+        holds,
         decision,
       };
       await this.traffic.during((watch: CopyWatch) => copyTag(context, errand, watch), signal);
@@ -238,4 +264,16 @@ interface Found {
   /** The repository at the target. */
   readonly to: string;
   readonly source: ListedTag | undefined;
+  readonly there: ListedTag | undefined;
+  /** The target is known to have the image. */
+  readonly holds: boolean;
+}
+
+/** A list of names alone says what is not there, and not what the rest points at. */
+function told(look: Look | undefined): Look | undefined {
+  return look?.tag !== undefined && look.tag.digest === undefined ? undefined : look;
+}
+
+interface ToLookAt extends Pick<Found, 'repository' | 'tag' | 'to'> {
+  readonly seen: Seen | undefined;
 }

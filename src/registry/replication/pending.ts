@@ -1,4 +1,5 @@
 import type { Digest } from '../../domain/oci/digest.ts';
+import type { Seen } from './seen.ts';
 
 /** Something of one repository that a target may not have yet. */
 export interface Errand {
@@ -6,11 +7,15 @@ export interface Errand {
   readonly repository: string;
   /** A tag, or the image whose referrers may have changed. */
   readonly what: { readonly tag: string } | { readonly subject: Digest };
+  /** What was seen of the tag a moment ago. */
+  readonly seen?: Seen;
 }
 
 /** One errand on its way. */
-export interface Item extends Errand {
+export interface Item extends Omit<Errand, 'seen'> {
   readonly key: string;
+  /** Good for one attempt. */
+  seen?: Seen;
   /** Milliseconds since the epoch: since when the target may lack it. */
   since: number;
   /** Attempts that failed in a row. */
@@ -62,10 +67,16 @@ export class Pending {
       running.again = true;
       return;
     }
-    if (this.#ready.has(key)) return;
+    const ready = this.#ready.get(key);
+    if (ready !== undefined) {
+      look(ready, errand.seen);
+      return;
+    }
     const delayed = this.#delayed.get(key);
-    if (delayed !== undefined) this.#ripen(delayed);
-    else if (this.size >= this.#most) this.overflown = true;
+    if (delayed !== undefined) {
+      look(delayed, errand.seen);
+      this.#ripen(delayed);
+    } else if (this.size >= this.#most) this.overflown = true;
     else this.#ready.set(key, { ...errand, key, since, failures: 0, notBefore: 0, again: false });
   }
 
@@ -84,7 +95,8 @@ export class Pending {
   done(item: Item, now: number): void {
     this.#running.delete(item.key);
     if (!item.again) return;
-    this.#ready.set(item.key, { ...item, since: now, failures: 0, again: false });
+    const { seen: _, ...rest } = item;
+    this.#ready.set(item.key, { ...rest, since: now, failures: 0, again: false });
   }
 
   /** It was not done, for no fault of its own. */
@@ -97,6 +109,7 @@ export class Pending {
     this.#running.delete(item.key);
     item.failures += 1;
     item.failure = failure;
+    look(item, undefined);
     item.notBefore = item.again ? failure.at : notBefore;
     this.#delayed.set(item.key, item);
   }
@@ -134,6 +147,12 @@ export class Pending {
     this.#delayed.delete(item.key);
     this.#ready.set(item.key, item);
   }
+}
+
+/** What was seen last counts; something that happened since makes it worthless. */
+function look(item: Item, seen: Seen | undefined): void {
+  if (seen === undefined) delete item.seen;
+  else item.seen = seen;
 }
 
 export function keyOf({ repository, what }: Errand): string {

@@ -15,4 +15,6 @@ export interface RunnerParts extends PlaceParts {
   /** 0 ≤ chance < 1. */
   chance(): number;
   returns(loaded: LoadedRule, question: ReturnsQuestion): boolean;
+  /** A rule has nothing left to do, or has compared. */
+  settled(): void;
 }

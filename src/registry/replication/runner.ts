@@ -189,6 +189,7 @@ export class RuleRunner {
 
   #touch(): void {
     this.#changed = true;
+    if (this.lanes.every(({ pending }) => pending.size === 0)) this.#parts.settled();
     const overflown = this.lanes.some(({ pending }) => pending.overflown && pending.size === 0);
     if (!overflown) return;
     for (const { pending } of this.lanes) pending.overflown = false;
@@ -274,7 +275,7 @@ export class RuleRunner {
     for (const finding of result.findings) {
       lane.judge(finding.repository, finding.tag, finding.decision);
       if (finding.decision.action === 'copy' && !this.loaded.rule.dryRun) {
-        lane.add({ repository: finding.repository, what: { tag: finding.tag } }, this.#sinceOf(finding));
+        lane.addFound(finding, this.#sinceOf(finding));
       }
     }
     await notes.write(this.loaded.rule.dryRun);

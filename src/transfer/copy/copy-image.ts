@@ -32,10 +32,19 @@ export interface CopyOptions extends CopySettings {
   readonly tag?: string;
   /** Headers of the request that sets the tag. */
   readonly tagHeaders?: Readonly<Record<string, string>>;
+  /** What the target told a moment ago: it is not asked again. */
+  readonly known?: {
+    /** What `tag` stands for there. */
+    readonly before: Digest | undefined;
+    /** Whether it has the image: true only where that is sure, false costs a few requests where it was wrong. */
+    readonly holds: boolean;
+  };
   /** Only these platforms of an index, which keeps its digest. */
   readonly platforms?: readonly Platform[];
   /** Signatures, SBOMs and whatever else has the image, or one of its parts, as its subject. */
   readonly referrers?: boolean;
+  /** A moment ago there were none: the tag brings the image, and what has come meanwhile follows. */
+  readonly referrersNotYet?: boolean;
 }
 
 /** What a copy did. */
@@ -63,19 +72,21 @@ export interface CopyResult extends CopyCounts {
  * @throws TransferError whose `side` says which end failed
  */
 export async function copyImage(options: CopyOptions): Promise<CopyResult> {
-  const { image, tag, tagHeaders, platforms, signal } = options;
+  const { tag, tagHeaders, platforms } = options;
   const copy = new Copy(options);
-  // Two questions to two registries: neither waits for the other.
-  const [root, before] = await Promise.all([
-    typeof image === 'string' ? copy.source.manifest(image, signal) : image,
-    tag === undefined ? undefined : copy.target.tagged(tag, signal),
-  ]);
-  const tagFollows = tag !== undefined && options.referrers !== true;
-  const there = before === root.digest;
-  const subjects = await copy.withNeeds(root, { tagFollows, there, ...(platforms === undefined ? {} : { platforms }) });
-  if (options.referrers === true) await copy.referrersOf(subjects);
+  const { root, before, there } = await startOf(copy, options);
+  const { first, last } = referrersIn(options);
+  const tagFollows = tag !== undefined && !first;
+  const needs = {
+    tagFollows,
+    ...(there === undefined ? {} : { there }),
+    ...(platforms === undefined ? {} : { platforms }),
+  };
+  const subjects = await copy.withNeeds(root, needs);
+  if (first) await copy.referrersOf(subjects);
   if (tag !== undefined)
     await copy.setTag({ tag, root, before, brings: tagFollows, ...(tagHeaders && { headers: tagHeaders }) });
+  if (last) await copy.referrersOf(subjects);
   const counts = copy.counts();
   return {
     digest: root.digest,
@@ -83,6 +94,22 @@ export async function copyImage(options: CopyOptions): Promise<CopyResult> {
     changed: tag === undefined ? counts.manifests.copied > 0 : before !== root.digest,
     ...counts,
   };
+}
+
+/** Two questions to two registries: neither waits for the other. */
+async function startOf(copy: Copy, { image, tag, known, signal }: CopyOptions) {
+  const [root, before] = await Promise.all([
+    typeof image === 'string' ? copy.source.manifest(image, signal) : image,
+    tag === undefined || known !== undefined ? known?.before : copy.target.tagged(tag, signal),
+  ]);
+  const there = before === root.digest || known?.holds;
+  return { root, before, there };
+}
+
+/** Before the tag, or after it. */
+function referrersIn({ tag, referrers = false, referrersNotYet = false }: CopyOptions) {
+  const last = referrers && referrersNotYet && tag !== undefined;
+  return { first: referrers && !last, last };
 }
 
 /**

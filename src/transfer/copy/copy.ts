@@ -15,7 +15,7 @@ interface Needs {
   readonly tagFollows?: boolean;
   /** Writes the manifest also where the target has it: it was not in the list that it belongs to. */
   readonly relist?: boolean;
-  /** The target said a moment ago that it has the manifest. */
+  /** Whether the target has the manifest, where that is known. */
   readonly there?: boolean;
   /** The copy's own signal unless given. */
   readonly signal?: AbortSignal;
@@ -68,7 +68,7 @@ export class Copy {
       target,
       concurrency: this.#concurrency,
       signal,
-      ...(needs.relist === true ? { rootIsThere: false } : needs.there === true ? { rootIsThere: true } : {}),
+      ...rootIsThere(needs),
       ...(needs.platforms === undefined ? {} : { platforms: needs.platforms }),
       ...(allowMissing === undefined ? {} : { allowMissing }),
     });
@@ -161,7 +161,8 @@ export class Copy {
   async #copyBlob(blob: Descriptor, turn: BlobTurn, signal: AbortSignal): Promise<void> {
     const { source, target } = this;
     const { onEvent, slots } = this.#settings;
-    if (await target.hasBlob(blob, signal)) return this.#noteBlob(blob, 'present');
+    const asks = blob.size > (target.sendsUnasked ?? 0) || this.#mountFrom(turn) !== undefined;
+    if (asks && (await target.hasBlob(blob, signal))) return this.#noteBlob(blob, 'present');
     const transfer = async () => await this.#transfer(blob, turn, signal);
     const inTurn = async () =>
       await source.whileReading(signal, async () => await target.whileWriting(signal, transfer));
@@ -173,14 +174,18 @@ export class Copy {
     }
   }
 
+  #mountFrom(turn: BlobTurn): string | undefined {
+    const { repository: from } = this.source;
+    return from !== undefined && from.host === this.target.repository?.host ? from.name : turn.mountFrom;
+  }
+
   async #transfer(blob: Descriptor, turn: BlobTurn, signal: AbortSignal): Promise<'copied' | 'mounted'> {
     const { source, target } = this;
     const { bandwidth, onEvent } = this.#settings;
     const report = (state: 'started' | 'moving', done: number) =>
       onEvent?.({ kind: 'blob', digest: blob.digest, size: blob.size, state, done });
     const open = (offset: number) => source.blob(blob, offset, signal, target.takesLent);
-    const sameRegistry = source.repository !== undefined && source.repository.host === target.repository?.host;
-    const mountFrom = sameRegistry ? source.repository?.name : turn.mountFrom;
+    const mountFrom = this.#mountFrom(turn);
     report('started', 0);
     const outcome = await target.writeBlob(
       blob,
@@ -224,6 +229,11 @@ export class Copy {
     this.#manifests[state] += 1;
     this.#settings.onEvent?.({ kind: 'manifest', digest, state });
   }
+}
+
+function rootIsThere({ relist, there }: Needs): { rootIsThere?: boolean } {
+  if (relist === true) return { rootIsThere: false };
+  return there === undefined ? {} : { rootIsThere: there };
 }
 
 function lacksBlob(error: unknown): boolean {

@@ -23,6 +23,7 @@ export function asTarget(target: ImageTarget): ImageTarget {
     name: target.name,
     ...(target.takesLent === undefined ? {} : { takesLent: target.takesLent }),
     ...(target.repository === undefined ? {} : { repository: target.repository }),
+    ...(target.sendsUnasked === undefined ? {} : { sendsUnasked: target.sendsUnasked }),
     hasBlob: (descriptor, signal) => noted(target.hasBlob(descriptor, signal)),
     hasManifest: (digest, signal) => noted(target.hasManifest(digest, signal)),
     tagged: (tag, signal) => noted(target.tagged(tag, signal)),

@@ -38,6 +38,8 @@ export interface ImageTarget {
   /** Whether `writeBlob` is done with each chunk when it asks for the next. */
   readonly takesLent?: boolean;
   readonly repository?: { readonly host: string; readonly name: string };
+  /** Bytes up to which a blob is sent without asking for it first: less than the answer would cost. 0 unless given. */
+  readonly sendsUnasked?: number;
   hasBlob(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   hasManifest(digest: Digest, signal: AbortSignal): Promise<boolean>;
   /** The digest that a tag stands for. */

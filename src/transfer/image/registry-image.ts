@@ -1,7 +1,7 @@
 import type { Digest } from '../../domain/oci/digest.ts';
 import type { Descriptor } from '../../domain/oci/manifest.ts';
 import { readBlob } from '../registry/blob-reader.ts';
-import { hasBlob, writeBlob } from '../registry/blob-writer.ts';
+import { hasBlob, tinyBytes, writeBlob } from '../registry/blob-writer.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { getManifest, headManifest, type ManifestBytes, putManifest } from '../registry/manifests.ts';
 import { listReferrers, noteReferrer } from '../registry/referrers.ts';
@@ -11,6 +11,7 @@ import type { BlobOptions, ImageSource, ImageTarget } from './image.ts';
 export class RegistryImage implements ImageSource, ImageTarget {
   readonly name: string;
   readonly takesLent = true;
+  readonly sendsUnasked = tinyBytes;
   readonly repository: { readonly host: string; readonly name: string };
   readonly #client: RegistryClient;
   readonly #path: string;

@@ -3,7 +3,7 @@ import { DigestCheck } from '../digest-check.ts';
 import { isTransferError, TransferError, type TransferFault } from '../errors.ts';
 import { Retries } from '../http/retry.ts';
 import { type Answer, discard } from '../http/wire.ts';
-import type { RegistryClient } from './client.ts';
+import type { RegistryClient, RegistryRequest } from './client.ts';
 import { pullScope, pushScope } from './scope.ts';
 
 export interface BlobToWrite {
@@ -25,10 +25,22 @@ interface Session {
   readonly offset: number;
 }
 
-/** Up to here one PUT carries the whole blob; larger ones are streamed with PATCH, which can be resumed. */
+/** Sent with the first request, where the registry may take it: no more is lost where it does not than a question costs. */
+export const tinyBytes = 16_384;
+/** Up to here one request carries the whole blob; larger ones are streamed with PATCH, which can be resumed. */
 const wholeBytes = 1_048_576;
 /** The chunk for servers (or proxies) that answer 413 to a whole stream. */
 const smallChunk = 8 * 1_048_576;
+
+interface Post {
+  readonly query: string;
+  readonly scopes: string[];
+  readonly once: boolean;
+  readonly more?: Pick<RegistryRequest, 'headers' | 'body'>;
+}
+
+/** How a server says that it knows no such request. */
+const unknownThere: ReadonlySet<number> = new Set([400, 405, 411, 415, 501]);
 
 /** How registries say that they will not mount: the blob is sent then. */
 const unmountable: ReadonlySet<TransferFault> = new Set(['Unauthorized', 'Denied', 'NotFound', 'Refused']);
@@ -72,6 +84,7 @@ class Upload {
   readonly #retries: Retries;
   #chunkBytes: number | undefined;
   #session: Session | undefined;
+  #triedAtOnce = false;
   #furthest = 0;
 
   constructor(client: RegistryClient, blob: BlobToWrite, signal: AbortSignal) {
@@ -97,6 +110,7 @@ class Upload {
   async #upload(): Promise<void> {
     for (;;) {
       try {
+        if (this.#mayGoAtOnce() && (await this.#sendAtOnce())) return;
         this.#session ??= await this.#begin();
         await this.#send();
         return;
@@ -121,12 +135,37 @@ class Upload {
     return false;
   }
 
+  #mayGoAtOnce(): boolean {
+    const { size } = this.#blob;
+    if (this.#triedAtOnce || this.#session !== undefined || size === 0) return false;
+    const known = this.#client.hosts.takesAtOnce(this.#client.host);
+    return known === true ? size <= wholeBytes : known === undefined && size <= tinyBytes;
+  }
+
+  /** The blob with the request that begins its upload. False where the registry wants it in a session. */
+  async #sendAtOnce(): Promise<boolean> {
+    this.#triedAtOnce = true;
+    const { host, hosts } = this.#client;
+    const { size, digest, repository } = this.#blob;
+    const query = `?${new URLSearchParams({ digest })}`;
+    const headers = { 'content-type': 'application/octet-stream', 'content-length': String(size) };
+    const more = { headers, body: this.#bytes(0, size) };
+    const answer = await this.#post({ query, scopes: [pushScope(repository)], once: true, more }).catch((error) => {
+      if (isTransferError(error, 'Refused') && unknownThere.has(error.status ?? 0)) return undefined;
+      throw error;
+    });
+    hosts.noteAtOnce(host, answer?.status === 201);
+    if (answer?.status === 201) this.#judgeStored(answer);
+    else if (answer !== undefined) this.#session = { url: await this.#locationOf(answer), offset: 0 };
+    return answer?.status === 201;
+  }
+
   async #begin(): Promise<Session> {
     const answer = await this.#post({ query: '', scopes: [pushScope(this.#blob.repository)], once: true });
     return { url: await this.#locationOf(answer), offset: 0 };
   }
 
-  async #post({ query, scopes, once }: { query: string; scopes: string[]; once: boolean }): Promise<Answer> {
+  async #post({ query, scopes, once, more }: Post): Promise<Answer> {
     const answer = await this.#client.request({
       method: 'POST',
       path: `/v2/${this.#blob.repository}/blobs/uploads/${query}`,
@@ -135,6 +174,7 @@ class Upload {
       accept: [201, 202],
       once,
       signal: this.#signal,
+      ...more,
     });
     discard(answer);
     return answer;
@@ -192,6 +232,10 @@ class Upload {
     });
     discard(answer);
     this.#session = undefined;
+    this.#judgeStored(answer);
+  }
+
+  #judgeStored(answer: Answer): void {
     const stored = answer.headers['docker-content-digest'];
     if (
       stored !== undefined &&

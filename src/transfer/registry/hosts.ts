@@ -10,6 +10,8 @@ export interface HostsOptions {
 interface Host {
   readonly reading: Slots;
   readonly writing: Slots;
+  /** Whether it takes a blob with the request that begins its upload (OCI distribution-spec §"Single POST"), where that is known. */
+  takesAtOnce?: boolean;
 }
 
 /** More agents than this, and those without a connection are let go: certificates are rotated, rules come and go. */
@@ -41,6 +43,15 @@ export class Hosts {
 
   writing(host: string): Slots {
     return this.#host(host).writing;
+  }
+
+  /** Whether a host takes whole blobs with one POST; undefined as long as nobody tried. */
+  takesAtOnce(host: string): boolean | undefined {
+    return this.#host(host).takesAtOnce;
+  }
+
+  noteAtOnce(host: string, takes: boolean): void {
+    this.#host(host).takesAtOnce = takes;
   }
 
   /** The most sockets to one host: room for every blob in flight and a few small requests, so that neither waits for the other. */

@@ -18,12 +18,14 @@ export interface OursOptions {
   readonly tokenKey?: string;
   /** What differs from a registry on its own volume. */
   readonly document?: Partial<RegistryBootstrapInput>;
+  /** Where it listens, where not on the loopback interface: an address in a network namespace. */
+  readonly at?: { readonly namespace: string; readonly address: string } | undefined;
 }
 
 /** Starts NE Registry as its image does: the bundle, with the settings of the entry point. */
 export async function startOurs(options: OursOptions): Promise<Server> {
-  const { bundle, folder, tls, user, tokenKey, name = 'ours' } = options;
-  const host = `127.0.0.1:${await freePort()}`;
+  const { bundle, folder, tls, user, tokenKey, at, name = 'ours' } = options;
+  const host = `${at?.address ?? '127.0.0.1'}:${await freePort()}`;
   const document: RegistryBootstrapInput = {
     apiVersion: 'bootstrap.ne-registry.io/v1alpha1',
     kind: 'RegistryBootstrap',
@@ -42,7 +44,7 @@ export async function startOurs(options: OursOptions): Promise<Server> {
   const program = new Program(
     process.execPath,
     [...flags, join(bundle, 'ne-registry.js'), 'serve', '--config', config],
-    { logFile: join(folder, `${name}.log`), env: environment },
+    { logFile: join(folder, `${name}.log`), env: environment, namespace: at?.namespace },
   );
   return served(program, { name, host, tls: tls !== undefined, authorization: user?.authorization });
 }

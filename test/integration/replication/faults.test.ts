@@ -109,7 +109,9 @@ test('a target without room gets no tag and keeps nothing half, and the rule wai
   try {
     const { digest, layer } = await a.pushImage('full/app', '1');
     const full = { status: 507, body: '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}' };
-    back.plan = ({ method, url }) => (method === 'PUT' && url?.includes('/blobs/uploads/') ? full : undefined);
+    const uploads = ['POST', 'PUT'];
+    back.plan = ({ method = '', url }) =>
+      uploads.includes(method) && url?.includes('/blobs/uploads/') ? full : undefined;
     await a.rule('full', { source: 'here.example/full/app', targets: [`${back.host}/full/app`], retry }, [
       self,
       connectionTo(b.server, back.host),

@@ -56,22 +56,22 @@ test('what is pushed while the target is down arrives when it is back, and the l
 test('a registry that is killed in the middle goes on where it was, with nobody telling it', async () => {
   line.plan = ({ method, url }) => (method === 'PUT' && url?.includes('/manifests/') ? { latencyMs: 300 } : undefined);
   const pushed: Record<string, string> = {};
-  for (let tag = 0; tag < 10; tag++) pushed[tag] = (await a.pushImage('kill/app', String(tag))).digest;
+  for (let tag = 0; tag < 40; tag++) pushed[tag] = (await a.pushImage('kill/app', String(tag))).digest;
   await a.rule('killed', { source: 'here.example/kill/*', targets: [`${line.host}/kill`], retry }, throughTheLine());
   await until('some', async () => Object.keys(await b.tags('kill/app')).length > 0);
   await a.server.kill();
   const some = Object.keys(await b.tags('kill/app')).length;
-  assert.ok(some < 10, `killed too late: ${some}`);
+  assert.ok(some < 40, `killed too late: ${some}`);
   line.plan = () => undefined;
   a = await startSite({ data: a.server.data });
-  await until('all', async () => Object.keys(await b.tags('kill/app')).length === 10, 30_000);
+  await until('all', async () => Object.keys(await b.tags('kill/app')).length === 40, 30_000);
   assert.deepEqual(await b.tags('kill/app'), pushed);
 });
 
 test('one image that cannot be copied does not keep the others, and is told of', async () => {
   const bad = await a.pushImage('one/app', 'bad');
   line.plan = ({ method, url }) =>
-    method === 'PUT' && url?.includes(bad.digest)
+    method === 'PUT' && url?.includes('/manifests/bad')
       ? { status: 400, body: '{"errors":[{"code":"MANIFEST_INVALID","message":"no"}]}' }
       : undefined;
   await a.rule('one', { source: 'here.example/one/*', targets: [`${line.host}/one`], retry }, throughTheLine());
@@ -91,7 +91,7 @@ test('one image that cannot be copied does not keep the others, and is told of',
 
 test('a tag that moves while it is copied ends as the newer image, and is never incomplete', async () => {
   let moved: { digest: string } | undefined;
-  line.plan = first(1, ({ method, url }) => method === 'PUT' && (url ?? '').includes('/manifests/sha256'), {
+  line.plan = first(1, ({ method, url }) => method === 'PUT' && (url ?? '').includes('/manifests/'), {
     latencyMs: 1500,
   });
   await a.rule(
@@ -99,9 +99,9 @@ test('a tag that moves while it is copied ends as the newer image, and is never 
     { source: 'here.example/moving/*', targets: [`${line.host}/moving`], retry },
     throughTheLine(),
   );
-  const before = await a.pushImage('moving/app', 'latest');
+  await a.pushImage('moving/app', 'latest');
   await until('the first copy to begin', async () =>
-    line.requests.some((each) => each.includes(`PUT /v2/moving/app/manifests/${before.digest}`)),
+    line.requests.some((each) => each.includes('PUT /v2/moving/app/manifests/latest')),
   );
   moved = await a.pushImage('moving/app', 'latest');
   await until('the newer one', async () => (await b.tag('moving/app', 'latest')) === moved?.digest);

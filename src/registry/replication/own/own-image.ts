@@ -5,7 +5,7 @@ import { TransferError } from '../../../transfer/errors.ts';
 import type { BlobOptions, ImageSource, ImageTarget, ManifestBytes } from '../../../transfer/image/image.ts';
 import { manifestFrom } from '../../../transfer/registry/manifests.ts';
 import { factsOf } from '../../manifest-facts.ts';
-import { readVersion } from '../../version-headers.ts';
+import { readVersion, requireReach } from '../../version-headers.ts';
 import { ownFault } from './faults.ts';
 import { readStored } from './read-blob.ts';
 import { type OwnStores, storeBlob } from './write-blob.ts';
@@ -162,8 +162,9 @@ export class OwnImage implements ImageSource, ImageTarget {
     // Whatever the registry takes from others: what is copied is whole.
     const content = { missingReferences: sparse === true ? ('AllowInIndex' as const) : ('Refuse' as const) };
     const replicated = readVersion(headers);
-    const result = await this.#named(signal, () =>
-      this.#metadata.putManifest({
+    const result = await this.#named(signal, async () => {
+      if (replicated !== undefined) await requireReach(this.#metadata, this.#path, tags, replicated);
+      return await this.#metadata.putManifest({
         ...factsOf(manifest.content, manifest.bytes.length, content),
         repository: this.#path,
         digest: manifest.digest,
@@ -171,8 +172,8 @@ export class OwnImage implements ImageSource, ImageTarget {
         tags,
         by: { name: by, now: stores.now(), ...(origin !== undefined && { origin }) },
         ...(replicated && tags.length > 0 && { replicated }),
-      }),
-    );
+      });
+    });
     if (result.outcome === 'missing') {
       const what = result.digests.slice(0, 3).join(', ');
       throw new TransferError('Invalid', `${this.name}: ${manifest.digest} needs ${what}, which is not there`, {

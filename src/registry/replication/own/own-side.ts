@@ -84,6 +84,7 @@ export class OwnSide implements Side {
       throw new TransferError('Denied', `${repository}:${tag} is not deleted: it is used by ${held}`).on('target');
     return await this.#read(signal, async () => {
       if (version === undefined) return await this.#metadata.deleteTag(repository, tag, by);
+      await requireReach(this.#metadata, repository, [tag], version);
       const result = await this.#metadata.deleteReplicatedTag({ repository, tag, replicated: version, digest, by });
       return result === 'deleted';
     });

@@ -1,6 +1,7 @@
 /** How registries of this project tell each other which state of a tag they mean (ADR 24). */
 import { Refusal } from '../domain/errors.ts';
-import type { Replicated } from './metadata/replicating.ts';
+import { isWithinReach } from '../domain/replication/version.ts';
+import type { Replicated, Replicating } from './metadata/replicating.ts';
 
 const versionHeader = 'ne-tag-version';
 const originHeader = 'ne-tag-origin';
@@ -31,4 +32,23 @@ export function readVersion(headers: Headers): Replicated | undefined {
 /** Headers that say so. */
 export function versionHeaders({ version, origin }: Replicated): Record<string, string> {
   return { [versionHeader]: String(version), [originHeader]: origin };
+}
+
+/**
+ * Before a state of another registry is written: whether its version is one that these tags can have come to.
+ * @throws Refusal UNSUPPORTED 400 where it is not
+ */
+export async function requireReach(
+  metadata: Pick<Replicating, 'tagRecord'>,
+  repository: string,
+  tags: readonly string[],
+  { version }: Replicated,
+): Promise<void> {
+  if (isWithinReach(version, 0)) return;
+  for (const tag of tags) {
+    const known = (await metadata.tagRecord(repository, tag))?.version ?? 0;
+    if (isWithinReach(version, known)) continue;
+    const message = `version ${version} of the tag ${tag} is too far past the ${known} that is known here, and would leave no room for later ones`;
+    throw new Refusal('UNSUPPORTED', message, { status: 400 });
+  }
 }

@@ -45,8 +45,8 @@ interface PodLike extends KubeLike {
   status: { containerStatuses?: { restartCount: number }[] };
 }
 
-async function pods(): Promise<PodLike[]> {
-  const labels = 'ne-registry.io/registry=main,app.kubernetes.io/component=registry';
+async function pods(component = 'registry'): Promise<PodLike[]> {
+  const labels = `ne-registry.io/registry=main,app.kubernetes.io/component=${component}`;
   const text = await bed.cluster.kubectl(['get', 'pods', '-n', namespace, '-l', labels, '-o', 'json']);
   const { items } = JSON.parse(text) as { items: PodLike[] };
   return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
@@ -123,6 +123,42 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
       // kubectl keeps what it was given in an annotation of the very Secret.
       assert.deepEqual([...new Set(holders.map(({ kind, metadata }) => `${kind}/${metadata.name}`))].length, 1);
     }
+  });
+
+  test('workers of their own come, are replaced and go, and clients notice nothing', async () => {
+    const workers = () => pods('workers');
+    const metrics = async (name = '') =>
+      await bed.cluster.kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}:9090/proxy/metrics`]);
+    const passed = /^ne_registry_job_runs_total\{kind="reclaim",result="success"\} [1-9]/m;
+    await using traffic = await Traffic.start(door);
+    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await patch({ spec: { workers: { mode: 'Separate' } } });
+    const { status } = await settled(300);
+    assert.deepEqual([status.workers, status.replicas?.ready], [{ desired: 1, ready: 1, updated: 1 }, 3]);
+    const [worker] = await workers();
+    assert.ok(worker);
+    await eventually('work', 120, async () => passed.test(await metrics(worker.metadata.name)));
+    for (const { metadata } of await pods())
+      assert.doesNotMatch(await metrics(metadata.name), /^ne_registry_job_runs/m);
+
+    assert.ok((await killHard(worker.metadata.uid)) > 0, 'nothing was killed');
+    await eventually('the worker to be there again', 120, async () => {
+      const counts = (await workers()).map((pod) => pod.status.containerStatuses?.[0]?.restartCount);
+      const seen = await bed.read<RegistryLike>('registry', 'main', namespace);
+      return (
+        counts[0] === 1 &&
+        seen?.status.conditions?.some((each) => each.type === 'WorkersReady' && each.status === 'True')
+      );
+    });
+    await patch({ spec: { workers: { mode: 'InPod' } } });
+    await settled(300);
+    await eventually('the workers to be gone', 60, async () => (await workers()).length === 0);
+    assert.equal(await bed.read('deployment', 'main-workers', namespace), undefined);
+    await sleep(12_000);
+    await traffic.stop();
+    report('workers', traffic, 0);
+    assert.deepEqual(traffic.failures, []);
+    await traffic.verify();
   });
 
   test('a rolling update during pushes and pulls cuts no request', async () => {

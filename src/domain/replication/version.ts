@@ -21,6 +21,20 @@ export function isNewer(one: Stand, other: Stand): boolean {
   return (one.digest ?? '') > (other.digest ?? '');
 }
 
+/** Versions up to here are believed of any name: a push a second takes thirty thousand years to come so far. */
+const believed = 1e12;
+/** So far past what is known of a name another registry may be, where it is past what is believed of any. */
+const ahead = 1e6;
+
+/**
+ * Whether another registry may give a name this version. The largest number there is would leave no room for the next change, and
+ * end the replication of that tag everywhere; so one request brings nobody near it.
+ * @param known the version that the name has here; 0 where it has none
+ */
+export function isWithinReach(version: number, known: number): boolean {
+  return version <= Math.max(believed, known) + ahead;
+}
+
 /** The stand of a record, where it has a version. */
 export function standOf(record: {
   readonly version?: number;

@@ -6,7 +6,7 @@ import { giveBack } from '../../platform/give-back.ts';
 import { factsOf } from '../manifest-facts.ts';
 import type { Replicated, ReplicatedDeletion } from '../metadata/replicating.ts';
 import type { ManifestRow, ManifestWithBytes, NewManifest, PutManifestResult, Reference } from '../metadata/store.ts';
-import { digestHeader, readVersion } from '../version-headers.ts';
+import { digestHeader, readVersion, requireReach } from '../version-headers.ts';
 import type { Rooms } from './api.ts';
 import { type Exchange, reply } from './exchange.ts';
 import { heavy } from './intake.ts';
@@ -65,7 +65,7 @@ export async function putManifest(rooms: Rooms, exchange: Exchange, target: Targ
   const { identity, caller, query, request } = exchange;
   rooms.gate.authorize(identity, 'CreateTag', target.repository, caller);
   const tags = 'tag' in target.reference ? [target.reference.tag] : tagQueries(query);
-  const replicated = tags.length > 0 ? versionOf(rooms, exchange, target.repository) : undefined;
+  const replicated = tags.length > 0 ? await versionOf(rooms, exchange, target.repository, tags) : undefined;
   const { manifestBytes } = rooms.settings().limits;
   await rooms.intake.with({ request, from: caller.address, limit: manifestBytes }, async (bytes) => {
     const digest = verifiedDigest(bytes, target.reference);
@@ -123,7 +123,7 @@ async function deleteAsPeer(
   { repository, tag, by }: Pick<ReplicatedDeletion, 'repository' | 'tag' | 'by'>,
 ): Promise<void> {
   const { metadata, peers } = rooms;
-  const replicated = versionOf(rooms, exchange, repository);
+  const replicated = await versionOf(rooms, exchange, repository, [tag]);
   const held = await peers?.pins.holding(repository, tag);
   if (held !== undefined)
     throw new Refusal('DENIED', `the tag ${tag} is not deleted: it is used by ${held}`, {
@@ -149,9 +149,16 @@ function digestOfHeader({ request }: Exchange): { digest?: Digest } {
 }
 
 /** The state of a tag on another registry, which only those may bring who may replicate. */
-function versionOf(rooms: Rooms, { request, identity, caller }: Exchange, repository: string): Replicated | undefined {
+async function versionOf(
+  { gate, metadata }: Rooms,
+  { request, identity, caller }: Exchange,
+  repository: string,
+  tags: readonly string[],
+): Promise<Replicated | undefined> {
   const replicated = readVersion(request.headers);
-  if (replicated !== undefined) rooms.gate.authorize(identity, 'Replicate', repository, caller);
+  if (replicated === undefined) return undefined;
+  gate.authorize(identity, 'Replicate', repository, caller);
+  await requireReach(metadata, repository, tags, replicated);
   return replicated;
 }
 

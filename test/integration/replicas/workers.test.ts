@@ -16,16 +16,14 @@ let worker: Replica;
 before(async () => {
   second = mkdtempSync(join(tmpdir(), 'ne-second-place-'));
   const backup = { target: { filesystem: { path: second } }, schedule: '@yearly' };
-  [fleet, target] = await Promise.all([
-    startFleet({ document: { reclaim: { graceSeconds: 0 }, backup } }),
-    startSite(),
-  ]);
+  fleet = await startFleet({ document: { reclaim: { graceSeconds: 0 }, backup } });
+  target = await startSite();
   serving = await Promise.all([fleet.start({ run: 'None' }), fleet.start({ run: 'None' })]);
   fronts = serving.map(placeAt);
   worker = await fleet.start({ run: 'Only' });
 });
 after(async () => {
-  await Promise.all([fleet.discard(), target.server.discard()]);
+  await Promise.all([fleet?.discard(), target?.server.discard()]);
   rmSync(second, { recursive: true });
 });
 
@@ -54,6 +52,11 @@ test('what serves does no work, what works serves nothing, and another one takes
   assert.equal((await placeAt(worker).request('GET', '/admin/v1/status')).status, 404);
   assert.equal((await placeAt(worker).request('GET', '/readyz')).status, 200);
 
+  // Before there is anything that it would keep from being reclaimed. Those that serve may have the journal for half a minute.
+  const snapshots = ({ log }: Replica) => log.some((line) => line.includes('snapshot of the metadata taken'));
+  await until('the snapshot', async () => snapshots(worker), 60_000);
+  assert.deepEqual(serving.map(snapshots), [false, false]);
+
   const doomed = await front.pushImage('doomed/app', '1');
   assert.equal((await front.request('DELETE', `/v2/doomed/app/manifests/${doomed.digest}`)).status, 202);
 
@@ -74,7 +77,6 @@ test('what serves does no work, what works serves nothing, and another one takes
   await until('the sweep that was asked for', async () => (await passes('sweep')) > swept);
   assert.equal((await other.request('POST', '/admin/v1/jobs/nothing')).status, 404);
 
-  const earlier = worker.log.filter((line) => line.includes('snapshot of the metadata taken')).length;
   await worker.kill();
   pushed[2] = (await front.pushImage('fleet/app', '2')).digest;
   assert.equal((await other.request('GET', '/v2/fleet/app/manifests/2')).status, 200);
@@ -87,9 +89,6 @@ test('what serves does no work, what works serves nothing, and another one takes
   // Clocks of replicas may differ by a minute, and URLs to the bucket hold for another one.
   const reclaimed = () => metric(worker, 'ne_registry_reclaimed_bytes_total');
   await until('the bytes of what was deleted to go', async () => (await reclaimed()) >= 64, 240_000);
-  const snapshots = ({ log }: Replica) => log.filter((line) => line.includes('snapshot of the metadata taken')).length;
-  await until('a snapshot', async () => earlier + snapshots(worker) > 0);
-  assert.deepEqual(serving.map(snapshots), [0, 0]);
   for (const each of fronts) {
     const text = (await each.request('GET', '/metrics')).body.toString();
     assert.doesNotMatch(text, /^ne_registry_job_runs_total\{/m);

@@ -89,10 +89,13 @@ test('a change from another registry counts only where it is newer, and only fro
   assert.equal(await b.tag('newer/app', 'latest'), other.digest);
   assert.equal((await put({ 'ne-tag-version': '7' })).status, 400);
   assert.equal((await put({ 'ne-tag-version': '-1', 'ne-tag-origin': 'x' })).status, 400);
+  const far = await put({ 'ne-tag-version': '999999999999999', 'ne-tag-origin': 'elsewhere' });
+  assert.deepEqual([far.status, far.error], [400, 'UNSUPPORTED'], 'no number would be left for the next change');
   const remove = (version: string) =>
     b.request('DELETE', '/v2/newer/app/manifests/latest', {
       headers: { 'ne-tag-version': version, 'ne-tag-origin': 'elsewhere' },
     });
+  assert.equal((await remove('999999999999999')).status, 400);
   assert.equal((await remove('6')).status, 409);
   assert.equal((await remove('8')).status, 202);
   assert.equal((await put({ 'ne-tag-version': '8', 'ne-tag-origin': 'a' })).status, 409);

@@ -1,5 +1,6 @@
 import { TransferError } from '../../../transfer/errors.ts';
 import type { TagRecord } from '../../metadata/replicating.ts';
+import { requireReach } from '../../version-headers.ts';
 import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.ts';
 import { ownFault } from './faults.ts';
 import { OwnImage } from './own-image.ts';

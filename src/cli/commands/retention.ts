@@ -5,8 +5,9 @@ import { InvalidPolicy, type Policy } from '../../domain/retention/policy.ts';
 import { ImageTable } from '../../domain/retention/table.ts';
 import type { Context } from '../context.ts';
 import { UsageFailure } from '../failure.ts';
+import { ByteWriter } from '../retention/byte-writer.ts';
 import { readImages } from '../retention/images-file.ts';
-import { LineWriter } from '../retention/line-writer.ts';
+import { PlanJson } from '../retention/plan-json.ts';
 import { readPolicy } from '../retention/policy-file.ts';
 import { parseTime } from '../retention/time.ts';
 
@@ -32,35 +33,36 @@ export async function planOffline(context: Context, options: PlanOptions): Promi
   await readImages(options.images, (image) => table.add(image));
   context.signal.throwIfAborted();
   const plan = planTable(table, { policy, now });
-  const lines = context.options.output === 'json' ? asJson(table, plan) : asText(table, plan);
-  const writer = new LineWriter(context.surroundings.stdout);
-  for (const line of lines) {
-    writer.add(line);
+  const { output } = context.options;
+  await (output === 'json' ? printJson(context, table, plan) : printText(context, table, plan));
+}
+
+/** One JSON document, a line for each image. */
+async function printJson(context: Context, table: ImageTable, plan: Plan): Promise<void> {
+  const writer = new ByteWriter(context.surroundings.stdout);
+  const json = new PlanJson(table, plan, writer);
+  json.begin();
+  for (let image = 0; image < table.length; image++) {
+    json.add(image);
     if (!writer.isFull) continue;
     context.signal.throwIfAborted();
     await writer.flush();
   }
+  json.end();
   await writer.flush();
 }
 
-/** One JSON document, a line for each image. */
-function* asJson(table: ImageTable, plan: Plan): Iterable<string> {
-  yield '{"images":[';
-  for (let image = 0; image < table.length; image++) {
-    const { action, rulePriority, reason } = plan.decision(image);
-    const imageTags = table.tags.of(image);
-    const decided = { imageDigest: table.digest(image), imageTags, action, appliedRulePriority: rulePriority, reason };
-    yield `${JSON.stringify(decided)}${image + 1 < table.length ? ',' : ''}`;
-  }
-  yield `],"summary":${JSON.stringify({ expiringImageTotalCount: plan.expiring })}}`;
-}
-
-function* asText(table: ImageTable, plan: Plan): Iterable<string> {
+async function printText(context: Context, table: ImageTable, plan: Plan): Promise<void> {
+  const writer = new ByteWriter(context.surroundings.stdout);
   for (let image = 0; image < table.length; image++) {
     const { action, reason } = plan.decision(image);
-    yield `${action} ${table.digest(image)} ${table.tags.of(image).join(',') || '-'} ${reason}`;
+    writer.add(`${action} ${table.digest(image)} ${table.tags.of(image).join(',') || '-'} ${reason}\n`);
+    if (!writer.isFull) continue;
+    context.signal.throwIfAborted();
+    await writer.flush();
   }
-  yield `${plan.expiring} of ${table.length} images expire, ${plan.expiringBytes} bytes`;
+  writer.add(`${plan.expiring} of ${table.length} images expire, ${plan.expiringBytes} bytes\n`);
+  await writer.flush();
 }
 
 async function policyOf(file: string): Promise<Policy & { warnings: readonly string[] }> {

@@ -1,95 +1,168 @@
-import type { Image } from '../../domain/retention/image.ts';
+import { readSha256 } from '../../domain/retention/digests.ts';
+import type { EncodedImage } from '../../domain/retention/image.ts';
+import { Texts } from '../../domain/retention/texts.ts';
 import { UsageFailure } from '../failure.ts';
 import type { JsonCursor } from './json-cursor.ts';
 import { parseTime } from './time.ts';
+import { timeInBytes } from './time-in-bytes.ts';
 
 const openingBrace = 0x7b;
 const openingBracket = 0x5b;
 const quote = 0x22;
 
-type Written = { -readonly [Field in keyof Image]?: Image[Field] | undefined };
+/** What is read of an entry: its cursor has to know these names, in this order. Others are passed over. */
+export const detailFields = [
+  'imageDigest',
+  'imageTags',
+  'imagePushedAt',
+  'lastRecordedPullTime',
+  'imageSizeInBytes',
+  'children',
+  'subject',
+] as const;
 
-/**
- * Reads one entry of what `aws ecr describe-images` prints; fields that are not known are passed over.
- * @param path of the entry, for people
- * @throws UsageFailure naming the entry and the field
- */
-export function readImageDetail(cursor: JsonCursor, path: string): Image {
-  if (cursor.peek() !== openingBrace) throw new UsageFailure(`${path}: must be an object`);
-  const reader = new DetailReader(cursor, path);
-  cursor.object((key) => reader.member(key));
-  return reader.image();
-}
+type Field = (typeof detailFields)[number];
 
-class DetailReader {
+/** Reads entries of what `aws ecr describe-images` prints, each into the place of the one before. */
+export class DetailReader {
   readonly #cursor: JsonCursor;
-  readonly #path: string;
-  readonly #written: Written = {};
+  readonly #readMember = (name: number) => this.#read(detailFields[name]);
+  readonly #readTag = () => this.#tag();
+  readonly #readChild = () => this.#child();
+  readonly #sha256 = new Uint8Array(32);
+  readonly #tags = new Texts();
+  #index = 0;
+  #digest: string | Uint8Array | undefined;
+  #pushedAt: number | undefined;
+  #pulledAt: number | undefined;
+  #size: number | undefined;
+  #subject: string | undefined;
+  #children: string[] = [];
 
-  constructor(cursor: JsonCursor, path: string) {
+  /** @param cursor that knows `detailFields` */
+  constructor(cursor: JsonCursor) {
     this.#cursor = cursor;
-    this.#path = path;
   }
 
-  member(key: string): void {
-    const written = this.#written;
-    if (key === 'imageDigest') written.digest = this.#text(key);
-    else if (key === 'imageTags') written.tags = this.#texts(key);
-    else if (key === 'imagePushedAt') written.pushedAt = this.#time(key);
-    else if (key === 'lastRecordedPullTime') written.pulledAt = this.#time(key);
-    else if (key === 'imageSizeInBytes') written.size = this.#size(key);
-    else if (key === 'children') written.children = this.#texts(key);
-    else if (key === 'subject') written.subject = this.#text(key);
-    else this.#cursor.pass();
-  }
-
-  image(): Image {
-    const { digest, tags = [], pushedAt, pulledAt, size = 0, children, subject } = this.#written;
+  /**
+   * @param index of the entry, for people
+   * @returns an image of which the next call writes over the digest and the tags
+   * @throws UsageFailure naming the entry and the field
+   */
+  next(index: number): EncodedImage {
+    this.#index = index;
+    if (this.#cursor.peek() !== openingBrace) throw new UsageFailure(`imageDetails[${index}]: must be an object`);
+    this.#forget();
+    this.#cursor.object(this.#readMember);
+    const digest = this.#digest;
+    const pushedAt = this.#pushedAt;
     if (digest === undefined || digest === '') throw this.#wrong('imageDigest', 'must be a digest');
     if (pushedAt === undefined) throw this.#wrong('imagePushedAt', 'is missing');
     return {
       digest,
-      tags,
+      tags: this.#tags,
       pushedAt,
-      size,
-      ...(pulledAt !== undefined && { pulledAt }),
-      ...(children !== undefined && children.length > 0 && { children }),
-      ...(subject !== undefined && { subject }),
+      pulledAt: this.#pulledAt,
+      size: this.#size,
+      children: this.#children,
+      subject: this.#subject,
     };
   }
 
-  #wrong(field: string, problem: string): UsageFailure {
-    return new UsageFailure(`${this.#path}.${field}: ${problem}`);
+  #forget(): void {
+    this.#digest = undefined;
+    this.#tags.clear();
+    this.#pushedAt = undefined;
+    this.#pulledAt = undefined;
+    this.#size = undefined;
+    this.#subject = undefined;
+    if (this.#children.length > 0) this.#children = [];
   }
 
-  #text(field: string): string | undefined {
-    if (this.#cursor.isNull()) return undefined;
+  #read(field: Field | undefined): void {
+    if (field === undefined) this.#cursor.pass();
+    else if (!this.#cursor.isNull()) this.#readValue(field);
+  }
+
+  #readValue(field: Field): void {
+    switch (field) {
+      case 'imageDigest':
+        this.#readText(field);
+        this.#digest = this.#digestRead();
+        break;
+      case 'imageTags':
+        this.#readTexts(field, this.#readTag);
+        break;
+      case 'imagePushedAt':
+        this.#pushedAt = this.#readTime(field);
+        break;
+      case 'lastRecordedPullTime':
+        this.#pulledAt = this.#readTime(field);
+        break;
+      case 'imageSizeInBytes':
+        this.#size = this.#readSize(field);
+        break;
+      case 'children':
+        this.#readTexts(field, this.#readChild);
+        break;
+      case 'subject':
+        this.#readText(field);
+        this.#subject = this.#cursor.text;
+    }
+  }
+
+  #wrong(field: Field, problem: string): UsageFailure {
+    return new UsageFailure(`imageDetails[${this.#index}].${field}: ${problem}`);
+  }
+
+  #readText(field: Field): void {
     if (this.#cursor.peek() !== quote) throw this.#wrong(field, 'must be a digest');
-    return this.#cursor.string();
+    this.#cursor.readString();
   }
 
-  #texts(field: string): string[] | undefined {
-    if (this.#cursor.isNull()) return undefined;
-    const wrong = () => this.#wrong(field, 'must be a list of texts');
-    if (this.#cursor.peek() !== openingBracket) throw wrong();
-    const texts: string[] = [];
-    this.#cursor.list(() => {
-      if (this.#cursor.peek() !== quote) throw wrong();
-      texts.push(this.#cursor.string());
-    });
-    return texts;
+  #digestRead(): string | Uint8Array {
+    const { bytes, from, to } = this.#cursor;
+    return readSha256(bytes, from, to, this.#sha256) ? this.#sha256 : this.#cursor.text;
   }
 
-  #time(field: string): number | undefined {
-    if (this.#cursor.isNull()) return undefined;
-    const value = this.#cursor.peek() === quote ? this.#cursor.string() : this.#number();
-    const time = value === undefined ? undefined : parseTime(value);
+  /** @param item reads one of them */
+  #readTexts(field: Field, item: () => void): void {
+    if (this.#cursor.peek() !== openingBracket) throw this.#wrong(field, 'must be a list of texts');
+    this.#cursor.list(item);
+  }
+
+  #readItem(field: Field): void {
+    if (this.#cursor.peek() !== quote) throw this.#wrong(field, 'must be a list of texts');
+    this.#cursor.readString();
+  }
+
+  #tag(): void {
+    const cursor = this.#cursor;
+    this.#readItem('imageTags');
+    if (cursor.isPlain) this.#tags.addBytes(cursor.bytes, cursor.from, cursor.to);
+    else this.#tags.add(cursor.text);
+  }
+
+  #child(): void {
+    this.#readItem('children');
+    this.#children.push(this.#cursor.text);
+  }
+
+  #readTime(field: Field): number {
+    const time = this.#cursor.peek() === quote ? this.#timeInText() : parseTime(this.#number() ?? Number.NaN);
     if (time === undefined) throw this.#wrong(field, 'must be a time in RFC 3339, or seconds since the epoch');
     return time;
   }
 
-  #size(field: string): number | undefined {
-    const size = this.#cursor.isNull() ? 0 : this.#number();
+  #timeInText(): number | undefined {
+    const cursor = this.#cursor;
+    cursor.readString();
+    const time = timeInBytes(cursor.bytes, cursor.from, cursor.to);
+    return Number.isNaN(time) ? parseTime(cursor.text) : time;
+  }
+
+  #readSize(field: Field): number {
+    const size = this.#number();
     if (size === undefined || size < 0) throw this.#wrong(field, 'must be a number of bytes');
     return size;
   }

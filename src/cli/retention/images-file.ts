@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { InvalidJson } from '../../domain/json.ts';
-import type { Image } from '../../domain/retention/image.ts';
+import type { EncodedImage } from '../../domain/retention/image.ts';
 import { UsageFailure } from '../failure.ts';
-import { readImageDetail } from './image-detail.ts';
+import { DetailReader, detailFields } from './image-detail.ts';
 import { JsonCursor, needMore } from './json-cursor.ts';
 
 /** No image has so many tags or children; a text without end is no list of images. */
@@ -13,10 +13,10 @@ const noList = 'needs the list imageDetails, as aws ecr describe-images prints i
 /**
  * Reads what `aws ecr describe-images` prints (`imageDetails[]`), with `children[]` and `subject` where somebody added them.
  * Times are RFC 3339 or seconds since the epoch, as the AWS CLI prints either. The file may be larger than the memory.
- * @param take is given each image, in the order of the file; where it throws a RangeError, the file is at fault
+ * @param take is given each image, in the order of the file, of which the next is written over the bytes; where it throws a RangeError, the file is at fault
  * @throws UsageFailure naming the image and the field
  */
-export async function readImages(file: string, take: (image: Image) => void): Promise<void> {
+export async function readImages(file: string, take: (image: EncodedImage) => void): Promise<void> {
   const list = new ImageList(take);
   const handle = await open(file);
   try {
@@ -37,14 +37,15 @@ type Stage = 'document' | 'first member' | 'next member' | 'first image' | 'next
 
 /** The document around the images, read in steps: one that needs more than is there is tried again from its beginning. */
 class ImageList {
-  readonly cursor = new JsonCursor();
-  readonly #take: (image: Image) => void;
+  readonly cursor = new JsonCursor(detailFields);
+  readonly #details = new DetailReader(this.cursor);
+  readonly #take: (image: EncodedImage) => void;
   readonly #keys = new Set<string>();
   #stage: Stage = 'document';
   #isObject = false;
   #index = 0;
 
-  constructor(take: (image: Image) => void) {
+  constructor(take: (image: EncodedImage) => void) {
     this.#take = take;
   }
 
@@ -110,8 +111,7 @@ class ImageList {
       this.#stage = this.#isObject ? 'next member' : 'end';
       return;
     }
-    const image = readImageDetail(cursor, `imageDetails[${this.#index}]`);
-    this.#take(image);
+    this.#take(this.#details.next(this.#index));
     this.#index++;
     this.#stage = 'next image';
   }

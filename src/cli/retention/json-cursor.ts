@@ -1,30 +1,51 @@
 import { InvalidJson } from '../../domain/json.ts';
+import { MemberNames } from './member-names.ts';
 
 /** Thrown where the text goes on past what is there: the same read again, with more of it, may succeed. */
 export const needMore = new Error('more of the text is needed');
 
 const quote = 0x22;
 const backslash = 0x5c;
+const zero = 0x30;
+const dot = 0x2e;
 const deepest = 32;
-const chunk = 1024 * 1024;
+const chunk = 256 * 1024;
 const numberGrammar = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$/;
 const literals: Record<number, string> = { 116: 'true', 102: 'false', 110: 'null' };
+/** All exact, as are numbers of so many digits: the quotient of two such is the number that is nearest. */
+const powersOfTen = Float64Array.from({ length: 16 }, (_, power) => Number(`1e${power}`));
+
+/** Of each byte, 1 where it stands for itself in a string: no escape, no end, nothing past ASCII. */
+const standsForItself = Uint8Array.from({ length: 256 }, (_, code) =>
+  Number(code >= 0x20 && code < 0x80 && code !== quote && code !== backslash),
+);
+const isOfNumber = Uint8Array.from({ length: 256 }, (_, code) =>
+  Number('0123456789+-.eE'.includes(String.fromCharCode(code))),
+);
 
 /**
  * Reads JSON out of bytes as strictly as `parseStrictJson` does, value by value, for texts that do not fit in memory. Whoever
- * uses it moves it on by what it reads, and gives it more where it throws `needMore`.
+ * uses it moves it on by what it reads, and gives it more where it throws `needMore`. Nothing becomes a string by itself.
  */
 export class JsonCursor {
-  #window = Buffer.allocUnsafeSlow(chunk);
-  /** What of the window is there. */
-  #bytes = this.#window.subarray(0, 0);
+  /** What is there, and behind it a byte that stands nowhere in JSON: loops end there by themselves. */
+  #bytes = Buffer.alloc(chunk);
+  #end = 0;
   /** Offset in the whole text of the first of the bytes. */
   #before = 0;
   #at = 0;
   #isLast = false;
-  /** Keys by their length and ends. */
-  readonly #known = new Map<number, Buffer & { text: string }>();
+  /** The content of the string that was read last. */
+  #from = 0;
+  #to = 0;
+  #isPlain = true;
+  readonly #names: MemberNames;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+  /** @param names of members that `object` tells by their position here */
+  constructor(names: readonly string[] = []) {
+    this.#names = new MemberNames(names);
+  }
 
   /** Where it is, in bytes of the whole text: what `goBack` takes. */
   get position(): number {
@@ -33,7 +54,7 @@ export class JsonCursor {
 
   /** Bytes that were not read yet. */
   get waiting(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   goBack(position: number): void {
@@ -42,33 +63,36 @@ export class JsonCursor {
 
   /** Drops what was read, and has `fill` write more behind what was not. It answers how many bytes; none at the end of the text. */
   async more(fill: (room: Buffer) => Promise<number>): Promise<void> {
-    const left = this.#bytes.subarray(this.#at);
-    const window = left.length > chunk / 2 ? Buffer.allocUnsafeSlow(4 * left.length) : this.#window;
-    left.copy(window);
-    this.#window = window;
+    const left = this.#bytes.subarray(this.#at, this.#end);
+    const bytes = 2 * left.length < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length);
+    left.copy(bytes);
+    this.#bytes = bytes;
     this.#before += this.#at;
     this.#at = 0;
-    const added = await fill(window.subarray(left.length));
+    const added = await fill(bytes.subarray(left.length, -1));
     this.#isLast = added === 0;
-    this.#bytes = window.subarray(0, left.length + added);
+    this.#end = left.length + added;
+    bytes[this.#end] = 0;
   }
 
   /** The next character that is no space, which is not read yet: its code. */
   peek(): number {
-    return this.#skipSpace() ?? this.#ended();
+    const code = this.#skipSpace();
+    return code === 0 && this.#at >= this.#end ? this.#ended() : code;
   }
 
   /** Whether nothing but space is left. */
   isAtEnd(): boolean {
-    if (this.#skipSpace() !== undefined) return false;
+    this.#skipSpace();
+    if (this.#at < this.#end) return false;
     if (!this.#isLast) throw needMore;
     return true;
   }
 
-  #skipSpace(): number | undefined {
+  #skipSpace(): number {
     for (;;) {
-      const code = this.#bytes[this.#at];
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return code;
+      const code = this.#bytes[this.#at] ?? 0;
+      if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return code;
       this.#at++;
     }
   }
@@ -89,47 +113,59 @@ export class JsonCursor {
   }
 
   string(): string {
-    const { start, end, isPlain } = this.#passString();
-    return isPlain ? this.#bytes.toString('latin1', start, end) : this.#decode(start, end);
+    this.readString();
+    return this.text;
   }
 
-  /** A string that came before, mostly: keys are not made again for each of a million objects. */
-  #key(): string {
-    const { start, end, isPlain } = this.#passString();
-    const name = ((end - start) << 16) | ((this.#bytes[start] ?? 0) << 8) | (this.#bytes[end - 1] ?? 0);
-    const known = this.#known.get(name);
-    if (isPlain && known !== undefined && this.#bytes.compare(known, 0, known.length, start, end) === 0)
-      return known.text;
-    const text = isPlain ? this.#bytes.toString('latin1', start, end) : this.#decode(start, end);
-    if (isPlain) this.#known.set(name, Object.assign(Buffer.from(text), { text }));
-    return text;
-  }
-
-  /** Plain is what has no escapes, and nothing past ASCII. */
-  #passString(): { start: number; end: number; isPlain: boolean } {
+  /** Reads a string, which is between `from` and `to` in `bytes` then, escapes and all, until there is more. */
+  readString(): void {
     this.expect('"');
     const bytes = this.#bytes;
-    const start = this.#at;
-    let seen = 0;
-    for (let at = start; at < bytes.length; at++) {
-      const code = bytes[at] ?? 0;
-      if (code === quote) {
-        this.#at = at + 1;
-        return { start, end: at, isPlain: seen < 0x80 };
-      }
+    let at = this.#at;
+    while (standsForItself[bytes[at] ?? 0] === 1) at++;
+    this.#isPlain = bytes[at] === quote;
+    if (!this.#isPlain) at = this.#endOfString(at);
+    this.#from = this.#at;
+    this.#to = at;
+    this.#at = at + 1;
+  }
+
+  #endOfString(start: number): number {
+    for (let at = start; at < this.#end; at++) {
+      const code = this.#bytes[at] ?? 0;
+      if (code === quote) return at;
       if (code < 0x20) throw this.wrong('a string has a control character');
-      seen |= code;
-      if (code !== backslash) continue;
-      seen = 0x80;
-      at++;
+      if (code === backslash) at++;
     }
     return this.#ended();
   }
 
-  #decode(start: number, end: number): string {
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  get from(): number {
+    return this.#from;
+  }
+
+  get to(): number {
+    return this.#to;
+  }
+
+  /** Whether the string that was read last has no escapes, and nothing past ASCII. */
+  get isPlain(): boolean {
+    return this.#isPlain;
+  }
+
+  /** The string that was read last. */
+  get text(): string {
+    return this.#isPlain ? this.#bytes.toString('latin1', this.#from, this.#to) : this.#decode();
+  }
+
+  #decode(): string {
     let text: string;
     try {
-      text = this.#decoder.decode(this.#bytes.subarray(start, end));
+      text = this.#decoder.decode(this.#bytes.subarray(this.#from, this.#to));
     } catch {
       throw this.wrong('a string is not UTF-8');
     }
@@ -142,10 +178,30 @@ export class JsonCursor {
 
   number(): number {
     this.peek();
+    return this.#simpleNumber() ?? this.#anyNumber();
+  }
+
+  /** Of few digits, as nearly all are; any other is not read. */
+  #simpleNumber(): number | undefined {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const point = endOfDigits(bytes, start);
+    const at = bytes[point] === dot ? endOfDigits(bytes, point + 1) : point;
+    const whole = point - start;
+    const decimals = Math.max(0, at - point - 1);
+    const isOdd = whole === 0 || at === point + 1 || (whole > 1 && bytes[start] === zero);
+    if (isOdd || whole + decimals > 15 || isOfNumber[bytes[at] ?? 0] === 1 || at === this.#end) return undefined;
+    this.#at = at;
+    let value = 0;
+    for (let digit = start; digit < at; digit++) if (digit !== point) value = value * 10 + (bytes[digit] ?? 0) - zero;
+    return value / (powersOfTen[decimals] ?? 1);
+  }
+
+  #anyNumber(): number {
     const start = this.#at;
     let at = start;
-    while (isOfNumber(this.#bytes[at])) at++;
-    if (at === this.#bytes.length && !this.#isLast) throw needMore;
+    while (isOfNumber[this.#bytes[at] ?? 0] === 1) at++;
+    if (at === this.#end && !this.#isLast) throw needMore;
     const text = this.#bytes.toString('latin1', start, at);
     if (!numberGrammar.test(text)) throw this.wrong('a value is expected');
     const value = Number(text);
@@ -156,20 +212,40 @@ export class JsonCursor {
     return value;
   }
 
-  /** Reads an object: `member` has to read the value of each key. */
-  object(member: (key: string) => void): void {
+  /** Reads an object: `member` has to read the value of each name, of which it is told the position in `names`; others lie past those. */
+  object(member: (name: number) => void): void {
     this.expect('{');
     if (this.skip('}')) return;
-    const keys: string[] = [];
+    let known = 0;
+    let others: Set<string> | undefined;
     do {
-      const key = this.#key();
-      if (keys.length < 16 ? keys.includes(key) : new Set(keys).has(key))
-        throw this.wrong(`the key ${JSON.stringify(key.slice(0, 64))} stands twice in one object`);
-      keys.push(key);
+      const name = this.#name();
+      if (typeof name === 'number') {
+        if ((known & (1 << name)) !== 0) throw this.#twice(this.#names.text(name));
+        known |= 1 << name;
+      } else {
+        if (others?.has(name)) throw this.#twice(name);
+        others = (others ?? new Set()).add(name);
+      }
       this.expect(':');
-      member(key);
+      member(typeof name === 'number' ? name : Number.POSITIVE_INFINITY);
     } while (this.skip(','));
     this.expect('}');
+  }
+
+  /** Its text, where it has no number. */
+  #name(): number | string {
+    const known = this.peek() === quote ? this.#names.find(this.#bytes, this.#at + 1) : undefined;
+    if (known === undefined) {
+      const text = this.string();
+      return this.#names.numberOf(text) ?? text;
+    }
+    this.#at += 1 + this.#names.length(known);
+    return known;
+  }
+
+  #twice(name: string): InvalidJson {
+    return this.wrong(`the key ${JSON.stringify(name.slice(0, 64))} stands twice in one object`);
   }
 
   /** Reads a list: `item` has to read each. */
@@ -187,15 +263,20 @@ export class JsonCursor {
     const code = this.peek();
     const literal = literals[code];
     if (code === quote) this.#passText();
-    else if (code === 0x7b) this.object(() => this.pass(depth + 1));
-    else if (code === 0x5b) this.list(() => this.pass(depth + 1));
+    else if (code === 0x7b || code === 0x5b) this.#passAll(code, depth + 1);
     else if (literal === undefined) this.number();
     else for (const character of literal) this.#exactly(character);
   }
 
+  #passAll(code: number, depth: number): void {
+    const pass = () => this.pass(depth);
+    if (code === 0x7b) this.object(pass);
+    else this.list(pass);
+  }
+
   #passText(): void {
-    const { start, end, isPlain } = this.#passString();
-    if (!isPlain) this.#decode(start, end);
+    this.readString();
+    if (!this.#isPlain) this.#decode();
   }
 
   /** Reads `null` if it is next. */
@@ -206,8 +287,8 @@ export class JsonCursor {
   }
 
   #exactly(character: string): void {
-    const code = this.#bytes[this.#at];
-    if (code === undefined) this.#ended();
+    const code = this.#bytes[this.#at] ?? 0;
+    if (code === 0 && this.#at >= this.#end) this.#ended();
     if (code !== character.charCodeAt(0)) throw this.wrong('a value is expected');
     this.#at++;
   }
@@ -217,7 +298,8 @@ export class JsonCursor {
   }
 }
 
-function isOfNumber(code: number | undefined): boolean {
-  if (code === undefined) return false;
-  return (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b || code === 0x2e || (code | 0x20) === 0x65;
+function endOfDigits(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while ((bytes[at] ?? 0) >= zero && (bytes[at] ?? 0) <= zero + 9) at++;
+  return at;
 }

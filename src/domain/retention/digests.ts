@@ -1,7 +1,10 @@
 const width = 32;
 const words = width / 4;
 const prefix = 'sha256:';
-const textLength = prefix.length + 2 * width;
+const prefixBytes = Buffer.from(prefix);
+/** Bytes of the text of a digest of sha256. */
+export const textLength = prefix.length + 2 * width;
+const hexDigits = Buffer.from('0123456789abcdef');
 /** Digests in one buffer: the first one grows up to this. */
 const bits = 12;
 const chunk = 2 ** bits;
@@ -25,10 +28,12 @@ export class Digests {
     return this.#length;
   }
 
-  push(digest: string): void {
+  /** @param digest the 32 bytes of one of sha256, or a text */
+  push(digest: string | Uint8Array): void {
     const { bytes } = this.#lastChunk();
     const start = (this.#length & mask) * width;
-    if (!writeHex(digest, bytes, start)) {
+    if (typeof digest !== 'string') for (let at = 0; at < width; at++) bytes[start + at] = digest[at] ?? 0;
+    else if (!writeHex(digest, bytes, start)) {
       bytes.fill(0, start, start + width);
       this.#others.set(this.#length, digest);
     }
@@ -36,14 +41,31 @@ export class Digests {
   }
 
   /** Takes the last one back. */
-  pop(): void {
-    this.#others.delete(--this.#length);
+  pop(): string {
+    const last = this.at(--this.#length);
+    this.#others.delete(this.#length);
+    return last;
   }
 
   at(position: number): string {
     const start = (position & mask) * width;
     const bytes = this.#chunks[position >> bits]?.bytes;
     return this.other(position) ?? `${prefix}${bytes?.toString('hex', start, start + width)}`;
+  }
+
+  /** Writes the text of one of sha256, `textLength` bytes. @returns false where it is another, of which nothing is written */
+  write(position: number, into: Uint8Array, at: number): boolean {
+    if (this.other(position) !== undefined) return false;
+    const bytes = this.#chunks[position >> bits]?.bytes;
+    const start = (position & mask) * width;
+    into.set(prefixBytes, at);
+    const first = at + prefix.length;
+    for (let index = 0; index < width; index++) {
+      const byte = bytes?.[start + index] ?? 0;
+      into[first + 2 * index] = hexDigits[byte >> 4] ?? 0;
+      into[first + 2 * index + 1] = hexDigits[byte & 0xf] ?? 0;
+    }
+    return true;
   }
 
   /** The text, where it is none of sha256. */
@@ -113,6 +135,19 @@ function writeHex(digest: string, bytes: Uint8Array, start: number): boolean {
   return true;
 }
 
+/** The same of the bytes of a text: its 32 bytes go to the beginning of `into`. */
+export function readSha256(text: Uint8Array, from: number, to: number, into: Uint8Array): boolean {
+  if (to - from !== textLength) return false;
+  for (let at = 0; at < prefixBytes.length; at++) if (text[from + at] !== prefixBytes[at]) return false;
+  for (let at = 0; at < width; at++) {
+    const high = hexValue[text[from + prefix.length + 2 * at] ?? 0] ?? -1;
+    const low = hexValue[text[from + prefix.length + 2 * at + 1] ?? 0] ?? -1;
+    if ((high | low) < 0) return false;
+    into[at] = (high << 4) | low;
+  }
+  return true;
+}
+
 /** Where a digest is in a row: four bytes for a place, and at least half of the places free. */
 export class DigestIndex {
   readonly #digests: Digests;
@@ -125,7 +160,7 @@ export class DigestIndex {
     this.#digests = digests;
   }
 
-  /** Notes the digest at a position. @returns false where it is known already, at another */
+  /** Notes the digest at a position, after all before it. @returns false where it is known already, at another */
   add(position: number): boolean {
     const other = this.#digests.other(position);
     if (other !== undefined) {
@@ -133,7 +168,7 @@ export class DigestIndex {
       this.#others.set(other, position);
       return true;
     }
-    if (this.#taken * 2 >= this.#places.length) this.#grow();
+    if (this.#taken * 2 >= this.#places.length) this.#grow(position);
     const place = this.#placeOf(this.#digests, position);
     if (this.#places[place] !== 0) return false;
     this.#places[place] = position + 1;
@@ -159,9 +194,16 @@ export class DigestIndex {
     }
   }
 
-  #grow(): void {
-    const before = this.#places;
-    this.#places = new Uint32Array(before.length * 2);
-    for (const known of before) if (known !== 0) this.#places[this.#placeOf(this.#digests, known - 1)] = known;
+  /** In the order in which the digests lie in memory; all before this one differ. */
+  #grow(length: number): void {
+    const last = 2 * this.#places.length - 1;
+    const places = new Uint32Array(last + 1);
+    for (let position = 0; position < length; position++) {
+      if (this.#digests.other(position) !== undefined) continue;
+      let place = this.#digests.hash(position) & last;
+      while (places[place] !== 0) place = (place + 1) & last;
+      places[place] = position + 1;
+    }
+    this.#places = places;
   }
 }

@@ -69,6 +69,11 @@ export class Fates {
     };
   }
 
+  /** Nothing but a rule decided on it. */
+  isByRule(image: number): boolean {
+    return this.#causes[image] === causes.indexOf('rule');
+  }
+
   /** Its rule found the image past the count, and expires what is. */
   isMarked(image: number): boolean {
     const { past, rule } = this.#judged.claims;

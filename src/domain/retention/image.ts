@@ -1,3 +1,5 @@
+import type { Texts } from './texts.ts';
+
 /** An image of one repository, as far as retention cares. */
 export interface Image {
   readonly digest: string;
@@ -16,15 +18,21 @@ export interface Image {
   readonly config?: string;
 }
 
-const referrerTag = /^(sha256|sha512)-([a-f0-9]{64}|[a-f0-9]{128})\.(sig|att|sbom)$/;
-
-/** Whether a tag such as `sha256-<hex>.sig` makes its image a referrer: it is no tag for the rules. */
-export function isReferrerTag(tag: string): boolean {
-  // Nearly every tag ends here.
-  return tag.startsWith('sha') && referrerTag.test(tag);
+/** The same as it is read from a file: of a million images, no text has to become a string. */
+export interface EncodedImage {
+  /** The 32 bytes of a digest of sha256; the text of any other. */
+  readonly digest: Uint8Array | string;
+  readonly tags: Texts;
+  readonly pushedAt: number;
+  readonly pulledAt: number | undefined;
+  readonly size: number | undefined;
+  readonly children: readonly string[];
+  readonly subject: string | undefined;
 }
 
-/** The digest that such a tag refers to. */
+const referrerTag = /^(sha256|sha512)-([a-f0-9]{64}|[a-f0-9]{128})\.(sig|att|sbom)$/;
+
+/** The digest that a tag such as `sha256-<hex>.sig` refers to: it makes its image a referrer, and is no tag for the rules. */
 export function subjectOfTag(tag: string): string | undefined {
   const match = tag.startsWith('sha') ? referrerTag.exec(tag) : null;
   return match === null ? undefined : `${match[1]}:${match[2]}`;

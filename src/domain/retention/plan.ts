@@ -74,6 +74,7 @@ function planOf(judged: Judged, fates: Fates): Plan {
   return { expiring, expiringBytes, blockedInUse, expires, decision: decider(judged, fates) };
 }
 
+/** What a rule says of an image is said of a great many: the same decision for all of them. */
 function decider(judged: Judged, fates: Fates): (image: number) => Decision {
   const { table, policy, claims } = judged;
   const sayRule = rulesInWords(judged);
@@ -94,7 +95,7 @@ function decider(judged: Judged, fates: Fates): (image: number) => Decision {
         return `with ${other}`;
     }
   };
-  return (image) => {
+  const decide = (image: number): Decision => {
     const expiredBy = fates.expiredBy[image] ?? -1;
     const claimedBy = expiredBy >= 0 ? expiredBy : (claims.rule[image] ?? -1);
     return {
@@ -103,6 +104,14 @@ function decider(judged: Judged, fates: Fates): (image: number) => Decision {
       reason: reason(image),
       blockedInUse: fates.isBlocked(image),
     };
+  };
+  const outcomes: (Decision | undefined)[] = [];
+  return (image) => {
+    if (!fates.isByRule(image)) return decide(image);
+    const expires = Number((fates.expiredBy[image] ?? -1) >= 0);
+    const outcome = 4 * ((claims.rule[image] ?? -1) + 1) + 2 * (claims.past[image] ?? 0) + expires;
+    outcomes[outcome] ??= decide(image);
+    return outcomes[outcome];
   };
 }
 

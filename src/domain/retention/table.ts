@@ -1,9 +1,12 @@
 import { DigestIndex, Digests } from './digests.ts';
 import { Growing } from './growing.ts';
-import { type Image, subjectOfTag } from './image.ts';
-import type { RepositoryUse } from './in-use.ts';
+import type { EncodedImage, Image } from './image.ts';
+import type { RepositoryUse, Usable } from './in-use.ts';
 import { Relation } from './relation.ts';
 import { TagColumn } from './tag-column.ts';
+import { Texts } from './texts.ts';
+
+const none: readonly string[] = [];
 
 /** Ends of relations before it is known where the other end is. */
 class Ends {
@@ -30,6 +33,7 @@ export class ImageTable {
   readonly #children = new Ends();
   readonly #subjects = new Ends();
   readonly #used = new Map<number, string>();
+  readonly #texts = new Texts();
   readonly tags = new TagColumn();
 
   /** @param use who uses images of this repository; nobody by default */
@@ -38,26 +42,42 @@ export class ImageTable {
   }
 
   /** @throws RangeError where the digest is there already */
-  add(image: Image): void {
+  add(image: Image | EncodedImage): void {
     const { digest, tags, pushedAt, pulledAt = Number.NaN, size = 0, children, subject } = image;
     const position = this.#digests.length;
     this.#digests.push(digest);
-    if (!this.#index.add(position)) {
-      this.#digests.pop();
-      throw new RangeError(`the image ${digest} stands twice in the list`);
-    }
+    if (!this.#index.add(position)) throw new RangeError(`the image ${this.#digests.pop()} stands twice in the list`);
     this.#pushed.push(pushedAt);
     this.#pulled.push(pulledAt);
     this.#sizes.push(size);
-    this.tags.push(tags);
-    for (const child of children ?? []) this.#children.add(position, child);
+    const others = this.tags.push(tags instanceof Texts ? tags : this.#encoded(tags));
+    for (const child of children ?? none) this.#children.add(position, child);
     if (subject !== undefined) this.#subjects.add(position, subject);
-    for (const tag of tags) {
-      const other = subjectOfTag(tag);
-      if (other !== undefined) this.#subjects.add(position, other);
-    }
-    const by = this.#use?.usedBy(image);
+    for (const other of others) this.#subjects.add(position, other);
+    if (this.#use !== undefined) this.#noteUse(position, image);
+  }
+
+  #encoded(tags: readonly string[]): Texts {
+    this.#texts.clear();
+    for (const tag of tags) this.#texts.add(tag);
+    return this.#texts;
+  }
+
+  #noteUse(position: number, image: Image | EncodedImage): void {
+    const { tags } = image;
+    const usable: Usable = tags instanceof Texts ? this.#usable(position) : (image as Image);
+    const by = this.#use?.usedBy(usable);
     if (by !== undefined) this.#used.set(position, by);
+  }
+
+  /** A list of images has no configs. */
+  #usable(position: number): Usable {
+    const pulledAt = this.pulledAt(position);
+    return {
+      digest: this.digest(position),
+      tags: this.tags.of(position),
+      ...(pulledAt !== undefined && { pulledAt }),
+    };
   }
 
   get length(): number {
@@ -66,6 +86,11 @@ export class ImageTable {
 
   digest(position: number): string {
     return this.#digests.at(position);
+  }
+
+  /** Writes it as text where it is one of sha256: `textLength` bytes. @returns false for any other, of which nothing is written */
+  writeDigest(position: number, into: Uint8Array, at: number): boolean {
+    return this.#digests.write(position, into, at);
   }
 
   /** Undefined where there is no such image. */

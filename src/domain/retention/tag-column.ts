@@ -1,6 +1,7 @@
 import { Growing } from './growing.ts';
-import { isReferrerTag } from './image.ts';
+import { subjectOfTag } from './image.ts';
 import type { Matcher } from './pattern.ts';
+import type { Texts } from './texts.ts';
 
 /** Tags lie in chunks of so many bytes, none in two of them. */
 const bits = 18;
@@ -10,7 +11,11 @@ const mostBytes = 2 ** 31 - chunk;
 /** In an offset: the tag is one of the referrers' scheme, which the rules do not see. */
 const referring = 2 ** 31;
 
+/** Of `sha256-…`. */
+const firstOfReferring = 0x73;
+
 const nothing = Buffer.alloc(0);
+const none: readonly string[] = [];
 
 /** The tags of images in a row, as the bytes of their texts one after another. */
 export class TagColumn {
@@ -21,26 +26,43 @@ export class TagColumn {
   /** How many tags there are up to and with those of an image. */
   readonly #upTo = new Growing(Uint32Array);
 
-  /** Of the next image. @throws RangeError for tags of more than 2 GiB, or one of more than 256 KiB */
-  push(tags: readonly string[]): void {
-    for (const tag of tags) {
-      const bytes = this.#roomFor(Buffer.byteLength(tag));
+  /**
+   * Of the next image.
+   * @returns the digests that tags of the referrers' scheme refer to
+   * @throws RangeError for tags of more than 2 GiB, or one of more than 256 KiB
+   */
+  push(tags: Texts): readonly string[] {
+    let subjects = none;
+    for (let tag = 0; tag < tags.length; tag++) {
+      const from = tags.start(tag);
+      const to = tags.end(tag);
+      const chunkBytes = this.#roomFor(to - from);
       const start = this.#used % chunk;
-      this.#used += bytes.write(tag, start);
-      this.#ends.push(isReferrerTag(tag) ? this.#used + referring : this.#used);
+      for (let at = from; at < to; at++) chunkBytes[start + at - from] = tags.bytes[at] ?? 0;
+      this.#used += to - from;
+      // Nearly every tag ends here.
+      const subject = tags.bytes[from] === firstOfReferring ? subjectOfTag(tags.at(tag)) : undefined;
+      if (subject !== undefined) subjects = [...subjects, subject];
+      this.#ends.push(subject === undefined ? this.#used : this.#used + referring);
     }
     this.#upTo.push(this.#ends.length);
+    return subjects;
   }
 
   /** All tags of an image, in the order in which they came. */
   of(image: number): string[] {
     const tags: string[] = [];
+    this.each(image, (bytes, start, end) => tags.push(bytes.toString('utf8', start, end)));
+    return tags;
+  }
+
+  /** The same as bytes. */
+  each(image: number, visit: (bytes: Buffer, start: number, end: number) => unknown): void {
     const everything: Matcher = (bytes, start, end) => {
-      tags.push((bytes as Buffer).toString('utf8', start, end));
+      visit(bytes as Buffer, start, end);
       return false;
     };
     this.#find(image, everything, true);
-    return tags;
   }
 
   /** Whether it has any that the rules see. */

@@ -9,7 +9,7 @@ import { UsageFailure } from '../../../src/cli/failure.ts';
 import { readImages } from '../../../src/cli/retention/images-file.ts';
 import { JsonCursor, needMore } from '../../../src/cli/retention/json-cursor.ts';
 import { InvalidJson, parseStrictJson } from '../../../src/domain/json.ts';
-import type { Image } from '../../../src/domain/retention/image.ts';
+import type { EncodedImage, Image } from '../../../src/domain/retention/image.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ne-images-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -18,8 +18,20 @@ async function read(content: string | Uint8Array): Promise<Image[]> {
   const file = join(folder, 'images.json');
   writeFileSync(file, content);
   const images: Image[] = [];
-  await readImages(file, (image) => images.push(image));
+  await readImages(file, (image) => images.push(decoded(image)));
   return images;
+}
+
+function decoded({ digest, tags, pushedAt, pulledAt, size, children, subject }: EncodedImage): Image {
+  return {
+    digest: typeof digest === 'string' ? digest : `sha256:${Buffer.from(digest).toString('hex')}`,
+    tags: Array.from({ length: tags.length }, (_, tag) => tags.at(tag)),
+    pushedAt,
+    size: size ?? 0,
+    ...(pulledAt !== undefined && { pulledAt }),
+    ...(children.length > 0 && { children }),
+    ...(subject !== undefined && { subject }),
+  };
 }
 
 const digest = (hex: string) => `sha256:${hex.repeat(64)}`;

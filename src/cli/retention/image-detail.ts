@@ -1,4 +1,4 @@
-import { readSha256 } from '../../domain/retention/digests.ts';
+import { readSha256, textLength } from '../../domain/retention/digests.ts';
 import type { EncodedImage } from '../../domain/retention/image.ts';
 import { Texts } from '../../domain/retention/texts.ts';
 import { UsageFailure } from '../failure.ts';
@@ -122,7 +122,8 @@ export class DetailReader {
 
   #digestRead(): string | Uint8Array {
     const { bytes, from, to } = this.#cursor;
-    return readSha256(bytes, from, to, this.#sha256) ? this.#sha256 : this.#cursor.text;
+    const isSha256 = to - from === textLength && readSha256(bytes, from, this.#sha256);
+    return isSha256 ? this.#sha256 : this.#cursor.text;
   }
 
   /** @param item reads one of them */

@@ -14,8 +14,7 @@ export function oldestFirst(table: ImageTable, isLeftOut: (image: number) => boo
     keys[count] = table.pushedAt(image);
     positions[count++] = image;
   }
-  return sortedPositions(
-    { keys: keys.subarray(0, count), positions: positions.subarray(0, count) },
-    (a, b) => table.compareDigests(a, b) <= 0,
+  return sortedPositions({ keys: keys.subarray(0, count), positions: positions.subarray(0, count) }, (a, b) =>
+    table.compareDigests(a, b),
   );
 }

@@ -22,6 +22,8 @@ interface Chunk {
 export class Digests {
   readonly #chunks: Chunk[] = [];
   readonly #others = new Map<number, string>();
+  readonly #text = Buffer.allocUnsafe(textLength);
+  readonly #sha256 = new Uint8Array(width);
   #length = 0;
 
   get length(): number {
@@ -32,12 +34,16 @@ export class Digests {
   push(digest: string | Uint8Array): void {
     const { bytes } = this.#lastChunk();
     const start = (this.#length & mask) * width;
-    if (typeof digest !== 'string') for (let at = 0; at < width; at++) bytes[start + at] = digest[at] ?? 0;
-    else if (!writeHex(digest, bytes, start)) {
-      bytes.fill(0, start, start + width);
-      this.#others.set(this.#length, digest);
-    }
+    const sha256 = typeof digest === 'string' ? this.#read(digest) : digest;
+    for (let at = 0; at < width; at++) bytes[start + at] = sha256?.[at] ?? 0;
+    if (sha256 === undefined) this.#others.set(this.#length, digest as string);
     this.#length++;
+  }
+
+  /** As bytes first, because texts are often in parts that each character is looked for in. */
+  #read(digest: string): Uint8Array | undefined {
+    const isWhole = digest.length === textLength && this.#text.write(digest) === textLength;
+    return isWhole && readSha256(this.#text, 0, this.#sha256) ? this.#sha256 : undefined;
   }
 
   /** Takes the last one back. */
@@ -55,13 +61,13 @@ export class Digests {
 
   /** Writes the text of one of sha256, `textLength` bytes. @returns false where it is another, of which nothing is written */
   write(position: number, into: Uint8Array, at: number): boolean {
-    if (this.other(position) !== undefined) return false;
     const bytes = this.#chunks[position >> bits]?.bytes;
+    if (bytes === undefined || this.other(position) !== undefined) return false;
     const start = (position & mask) * width;
     into.set(prefixBytes, at);
     const first = at + prefix.length;
     for (let index = 0; index < width; index++) {
-      const byte = bytes?.[start + index] ?? 0;
+      const byte = bytes[start + index] ?? 0;
       into[first + 2 * index] = hexDigits[byte >> 4] ?? 0;
       into[first + 2 * index + 1] = hexDigits[byte & 0xf] ?? 0;
     }
@@ -123,21 +129,8 @@ export class Digests {
   }
 }
 
-/** False where the text is no digest of sha256; some bytes are written then too. */
-function writeHex(digest: string, bytes: Uint8Array, start: number): boolean {
-  if (digest.length !== textLength || !digest.startsWith(prefix)) return false;
-  for (let at = 0; at < width; at++) {
-    const high = hexValue[digest.charCodeAt(prefix.length + 2 * at)] ?? -1;
-    const low = hexValue[digest.charCodeAt(prefix.length + 2 * at + 1)] ?? -1;
-    if ((high | low) < 0) return false;
-    bytes[start + at] = (high << 4) | low;
-  }
-  return true;
-}
-
-/** The same of the bytes of a text: its 32 bytes go to the beginning of `into`. */
-export function readSha256(text: Uint8Array, from: number, to: number, into: Uint8Array): boolean {
-  if (to - from !== textLength) return false;
+/** Reads the 32 bytes out of the text of a digest. @returns false where it is none of sha256; some bytes are written then too */
+export function readSha256(text: Uint8Array, from: number, into: Uint8Array): boolean {
   for (let at = 0; at < prefixBytes.length; at++) if (text[from + at] !== prefixBytes[at]) return false;
   for (let at = 0; at < width; at++) {
     const high = hexValue[text[from + prefix.length + 2 * at] ?? 0] ?? -1;

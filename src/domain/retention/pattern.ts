@@ -14,9 +14,12 @@ export function matcherOf(pattern: string, { single = false } = {}): Matcher {
   const plain = !single || !pattern.includes('?');
   if (first < 0 && plain)
     return (bytes, start, end) => end - start === wanted.length && startsWith(bytes, start, wanted);
-  if (first === wanted.length - 1 && plain) {
-    const prefix = wanted.subarray(0, -1);
-    return (bytes, start, end) => end - start >= prefix.length && startsWith(bytes, start, prefix);
+  if (first === wanted.lastIndexOf(star) && plain) {
+    const [prefix, suffix] = [wanted.subarray(0, first), wanted.subarray(first + 1)];
+    return (bytes, start, end) =>
+      end - start >= wanted.length - 1 &&
+      startsWith(bytes, start, prefix) &&
+      startsWith(bytes, end - suffix.length, suffix);
   }
   return (bytes, start, end) => matches(wanted, bytes, { start, end, single });
 }

@@ -2,7 +2,7 @@ const lastOfAscii = 0x7f;
 
 /** A few texts as bytes, one after another: what is read for one image is written over by what is read for the next. */
 export class Texts {
-  bytes = Buffer.allocUnsafeSlow(1024);
+  bytes = Buffer.allocUnsafe(256);
   #ends = new Uint32Array(16);
   #length = 0;
 

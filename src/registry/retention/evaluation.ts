@@ -1,5 +1,6 @@
 import type { RetentionPolicyStatusPlanImage } from '../../api/v1alpha1/retention-policy.gen.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
+import { oldestFirst } from '../../domain/retention/age.ts';
 import type { Image } from '../../domain/retention/image.ts';
 import type { InUse } from '../../domain/retention/in-use.ts';
 import { type Decision, type Plan, planTable } from '../../domain/retention/plan.ts';
@@ -66,10 +67,7 @@ export class Evaluation {
     this.repository = repository;
     this.#table = table;
     this.#plan = plan;
-    const going = new Uint32Array(plan.expiring);
-    let found = 0;
-    for (let image = 0; image < table.length; image++) if (plan.expires(image)) going[found++] = image;
-    this.#going = going.sort((a, b) => table.pushedAt(a) - table.pushedAt(b) || table.compareDigests(a, b));
+    this.#going = oldestFirst(table, (image) => !plan.expires(image));
   }
 
   get length(): number {

@@ -1,10 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
+import { textLength } from '../../domain/retention/digests.ts';
 import type { Plan } from '../../domain/retention/plan.ts';
 import { sortedPositions } from '../../domain/retention/sorting.ts';
 import type { ImageTable } from '../../domain/retention/table.ts';
 
-/** Characters that are hashed at once. */
-const enough = 32 * 1024;
+/** Digests that are hashed at once. */
+const enough = 512;
+const newline = 0x0a;
+const lineLength = textLength + 1;
 
 /**
  * Hash of the images of one repository that expire: sha256 of their digests in order, a line each, in hex. Empty where none does.
@@ -20,14 +23,22 @@ export function expiringHash(table: ImageTable, plan: Pick<Plan, 'expires' | 'ex
     positions[count++] = image;
   }
   const hash = createHash('sha256');
-  let lines = '';
-  for (const image of sortedPositions({ keys, positions }, (a, b) => table.compareDigests(a, b) <= 0)) {
-    lines += `${table.digest(image)}\n`;
-    if (lines.length < enough) continue;
-    hash.update(lines);
-    lines = '';
+  const lines = Buffer.allocUnsafe(Math.min(plan.expiring, enough) * lineLength);
+  let used = 0;
+  for (const image of sortedPositions({ keys, positions }, (a, b) => table.compareDigests(a, b))) {
+    if (used === lines.length) {
+      hash.update(lines);
+      used = 0;
+    }
+    if (table.writeDigest(image, lines, used)) {
+      used += lineLength;
+      lines[used - 1] = newline;
+    } else {
+      hash.update(lines.subarray(0, used)).update(`${table.digest(image)}\n`);
+      used = 0;
+    }
   }
-  return hash.update(lines).digest('hex');
+  return hash.update(lines.subarray(0, used)).digest('hex');
 }
 
 /**

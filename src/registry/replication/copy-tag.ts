@@ -33,7 +33,6 @@ export interface CopyWatch {
  * @throws TransferError
  */
 export async function copyTag(context: RuleContext, tag: TagToCopy, watch: CopyWatch): Promise<boolean> {
-  const { rule } = context.loaded;
   const settings = settingsOf(context, tag, watch);
   const { digest } = tag.source;
   if (tag.decision.reason === 'referrers') {
@@ -48,12 +47,20 @@ export async function copyTag(context: RuleContext, tag: TagToCopy, watch: CopyW
     image,
     tag: tag.source.tag,
     known: { before: tag.before, holds: tag.holds },
-    referrers: rule.referrers,
-    referrersNotYet: tag.source.referrers === '',
+    ...referrersOf(context, tag.source),
     ...(context.platforms.length > 0 && { platforms: context.platforms }),
     ...(tag.decision.versioned && { tagHeaders: versionOf(tag.source) }),
   });
   return true;
+}
+
+/**
+ * Where nothing referred to the image a moment ago the tag need not wait. Of this registry's own images what came meanwhile follows at
+ * once, because the errand that it made may have found no image; of others the next comparison finds it.
+ */
+function referrersOf({ loaded, source }: RuleContext, { referrers }: ListedTag) {
+  const none = referrers === '';
+  return { referrers: loaded.rule.referrers && (source.own || !none), referrersNotYet: none };
 }
 
 /** Copies what refers to an image that the target has. */

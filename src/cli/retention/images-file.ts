@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { InvalidJson } from '../../domain/json.ts';
 import type { EncodedImage } from '../../domain/retention/image.ts';
 import { UsageFailure } from '../failure.ts';
 import { DetailReader, detailFields } from './image-detail.ts';
-import { JsonCursor, needMore } from './json-cursor.ts';
+import { JsonCursor, leastRoom, needMore } from './json-cursor.ts';
 
 /** No image has so many tags or children; a text without end is no list of images. */
 const largestEntry = 16 * 1024 * 1024;
@@ -19,16 +19,44 @@ const noList = 'needs the list imageDetails, as aws ecr describe-images prints i
 export async function readImages(file: string, take: (image: EncodedImage) => void): Promise<void> {
   const list = new ImageList(take);
   const handle = await open(file);
+  const pieces = new ReadAhead(handle);
   try {
     while (!list.advance()) {
       if (list.cursor.waiting > largestEntry) throw new InvalidJson('not accepted: an entry of more than 16 MiB');
-      await list.cursor.more(async (room) => (await handle.read(room, 0, room.length, null)).bytesRead);
+      await list.cursor.more((room) => pieces.next(room));
     }
   } catch (error) {
     const isOfFile = error instanceof InvalidJson || error instanceof RangeError || error instanceof UsageFailure;
     throw isOfFile ? new UsageFailure(`${file}: ${error.message}`) : error;
   } finally {
     await handle.close();
+  }
+}
+
+/** The pieces of a file, of which one is read while the one before is worked on. */
+class ReadAhead {
+  readonly #handle: FileHandle;
+  readonly #piece = Buffer.allocUnsafeSlow(leastRoom);
+  #reading: Promise<number>;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+    this.#reading = this.#read();
+  }
+
+  /** Writes the next piece to a place, and answers how long it is. */
+  async next(place: Buffer): Promise<number> {
+    const length = await this.#reading;
+    this.#piece.copy(place, 0, 0, length);
+    this.#reading = this.#read();
+    return length;
+  }
+
+  #read(): Promise<number> {
+    const reading = this.#handle.read(this.#piece, 0, leastRoom, null).then(({ bytesRead }) => bytesRead);
+    // Told to whoever asks for the piece, if anybody does.
+    reading.catch(() => undefined);
+    return reading;
   }
 }
 

@@ -9,7 +9,8 @@ const backslash = 0x5c;
 const zero = 0x30;
 const dot = 0x2e;
 const deepest = 32;
-const chunk = 256 * 1024;
+/** `more` has room for as many bytes at least. */
+export const leastRoom = 256 * 1024;
 const numberGrammar = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$/;
 const literals: Record<number, string> = { 116: 'true', 102: 'false', 110: 'null' };
 /** All exact, as are numbers of so many digits: the quotient of two such is the number that is nearest. */
@@ -29,7 +30,7 @@ const isOfNumber = Uint8Array.from({ length: 256 }, (_, code) =>
  */
 export class JsonCursor {
   /** What is there, and behind it a byte that stands nowhere in JSON: loops end there by themselves. */
-  #bytes = Buffer.alloc(chunk);
+  #bytes = Buffer.alloc(2 * leastRoom);
   #end = 0;
   /** Offset in the whole text of the first of the bytes. */
   #before = 0;

@@ -102,18 +102,22 @@ export class Appender {
     const number = session.parts.length + 1;
     if (number > MOST_PARTS) throw tooLarge(session.size);
     const { tail } = session;
+    const sha256 = tail.offset === 0 ? session.hash.hex('sha256', session.size) : undefined;
     session.tail = new Tail(session.id, session.size, this.#parts);
-    const flight = this.#fly(tail, number);
+    const flight = this.#fly(tail, number, sha256);
     flight.catch(() => undefined);
     session.flight = flight;
   }
 
-  async #fly(tail: Tail, number: number): Promise<void> {
+  async #fly(tail: Tail, number: number, sha256: string | undefined): Promise<void> {
     const session = this.#session;
     const { bucket, layout, multipart: uploads } = this.#parts;
     try {
       const multipart = session.multipart ?? (await this.#create());
-      const sending = uploads.upload({ name: layout.blob(session.id), id: multipart.id, number }, await tail.body());
+      const sending = uploads.upload(
+        { name: layout.blob(session.id), id: multipart.id, number },
+        await tail.body(sha256),
+      );
       const [part] = await Promise.all([sending, multipart.recorded]);
       if (part === undefined) throw unknownUpload(session.id);
       session.parts.push(part);

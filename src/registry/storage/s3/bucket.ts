@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
   type _Error,
@@ -9,6 +10,7 @@ import {
   PutObjectCommand,
   type PutObjectCommandInput,
   type S3Client,
+  type UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../../metadata/store.ts';
 import type { ByteSpan } from '../store.ts';
@@ -16,15 +18,17 @@ import { type Attempt, type Patience, persist, usualPatience } from './attempts.
 import { authorityOf, type BucketPlace, createClient, namesOf } from './client.ts';
 import { CredentialsFolder } from './credentials.ts';
 import { type DirectBody, DirectReads } from './direct.ts';
+import { DirectWrites } from './direct-writes.ts';
 import { bucketError, type Doing, isAbsent, type Named, type Symptom, symptomOf } from './faults.ts';
 import { presign } from './presign.ts';
+import { Wires } from './wires.ts';
 
 /** Bytes to be sent, as often as it takes. */
 export interface Body {
   readonly length: number;
   /** SHA-256 of them in hex, where it is known before they are sent: the store then proves what arrived. */
   readonly sha256?: string | undefined;
-  bytes(): AsyncIterable<Uint8Array>;
+  bytes(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 export interface Content {
@@ -59,7 +63,9 @@ const BATCH = 1000;
 export class Bucket {
   readonly name: string;
   readonly client: S3Client;
-  readonly #direct: DirectReads;
+  readonly #wires: Wires;
+  readonly #reads: DirectReads;
+  readonly #writes: DirectWrites;
   readonly #credentials: CredentialsFolder | undefined;
   readonly #named: Named;
   readonly #patience: Patience;
@@ -69,7 +75,9 @@ export class Bucket {
     this.name = place.bucket;
     this.#credentials = credentialsDirectory === undefined ? undefined : new CredentialsFolder(credentialsDirectory);
     this.client = createClient(place, this.#credentials);
-    this.#direct = new DirectReads(this.client, place.bucket, authorityOf(place));
+    this.#wires = new Wires(authorityOf(place));
+    this.#reads = new DirectReads(this.client, place.bucket, this.#wires);
+    this.#writes = new DirectWrites(this.client, this.#wires);
     this.#named = namesOf(place);
     this.#patience = patience;
   }
@@ -96,23 +104,35 @@ export class Bucket {
 
   /** Stores an object and returns its ETag. */
   async put(name: string, body: Body, creation: Creation = {}): Promise<string | undefined> {
-    const { ETag } = await this.ask({ permission: 's3:PutObject', object: name }, (attempt) =>
-      sendBody(attempt, body, (Body) => {
-        const input = { Bucket: this.name, Key: name, ContentLength: body.length, Body, ...creation };
-        const command = new PutObjectCommand(input);
-        proveBody(command, body.sha256);
-        return this.client.send(command, { abortSignal: attempt.signal });
-      }),
+    const input = { Bucket: this.name, Key: name, ContentLength: body.length, ...creation };
+    return this.ask({ permission: 's3:PutObject', object: name }, (attempt) =>
+      this.send(attempt, body, (Body) => new PutObjectCommand({ ...input, ...(Body && { Body }) })),
     );
-    return ETag;
+  }
+
+  /**
+   * Sends a body, one attempt.
+   * @param command makes the request, with the body where the SDK has to send it
+   * @returns the ETag
+   */
+  async send(
+    attempt: Attempt,
+    body: Body,
+    command: (body?: Readable) => PutObjectCommand | UploadPartCommand,
+  ): Promise<string | undefined> {
+    const stored = await this.#writes.put(command(), body, attempt);
+    if (stored !== undefined) return stored.etag;
+    return sendBody(attempt, body, async (stream) => {
+      const whole = command(stream);
+      proveBody(whole, body.sha256);
+      return (await this.client.send(whole as PutObjectCommand, { abortSignal: attempt.signal })).ETag;
+    });
   }
 
   /** Stores a small object that is in memory. */
   putBytes(name: string, bytes: Uint8Array, creation: Creation = {}): Promise<string | undefined> {
-    return this.ask({ permission: 's3:PutObject', object: name }, async ({ signal }) => {
-      const command = new PutObjectCommand({ Bucket: this.name, Key: name, Body: bytes, ...creation });
-      return (await this.client.send(command, { abortSignal: signal })).ETag;
-    });
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return this.put(name, { length: bytes.byteLength, sha256, bytes: () => [bytes] }, creation);
   }
 
   /** Opens an object, or a part of it (both ends included); undefined where there is none. */
@@ -123,7 +143,7 @@ export class Bucket {
   /** The same for whoever takes the bytes piece by piece, and at once: it is several times as cheap. */
   async pieces(name: string, range?: ByteSpan): Promise<Pieces | undefined> {
     return this.#open<Pieces>(name, async ({ signal }) => {
-      const direct = await this.#direct.get(name, range, signal);
+      const direct = await this.#reads.get(name, range, signal);
       return direct ?? { ...(await this.#content(name, range === undefined ? {} : { range }, signal)), lent: false };
     });
   }
@@ -221,7 +241,7 @@ export class Bucket {
   }
 
   close(): void {
-    this.#direct.close();
+    this.#wires.close();
     this.client.destroy();
   }
 
@@ -271,7 +291,7 @@ interface Provable {
 }
 
 /** Signs what the body has to be: a store that got other bytes refuses them. */
-export function proveBody(command: object, sha256: string | undefined): void {
+function proveBody(command: object, sha256: string | undefined): void {
   if (sha256 === undefined) return;
   (command as Provable).middlewareStack.add(
     (next) => (args) => {
@@ -283,7 +303,7 @@ export function proveBody(command: object, sha256: string | undefined): void {
 }
 
 /** Sends a body from its start; a source that fails ends the attempt. */
-export async function sendBody<T>(attempt: Attempt, body: Body, send: (stream: Readable) => Promise<T>): Promise<T> {
+async function sendBody<T>(attempt: Attempt, body: Body, send: (stream: Readable) => Promise<T>): Promise<T> {
   const stream = Readable.from(watched(body.bytes(), attempt), { objectMode: false, highWaterMark: 64 * 1024 });
   stream.on('error', (error) => attempt.fail(error));
   try {
@@ -293,7 +313,7 @@ export async function sendBody<T>(attempt: Attempt, body: Body, send: (stream: R
   }
 }
 
-async function* watched(bytes: AsyncIterable<Uint8Array>, { alive }: Attempt): AsyncGenerator<Uint8Array> {
+async function* watched(bytes: ReturnType<Body['bytes']>, { alive }: Attempt): AsyncGenerator<Uint8Array> {
   for await (const chunk of bytes) {
     alive();
     yield chunk;

@@ -1,11 +1,11 @@
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { ByteSpan } from '../store.ts';
-import { built, type SdkRequest, signerOf } from './presign.ts';
-import { type Head, UNUSUAL, Wire } from './wire.ts';
+import { built, hostOf, type SdkRequest, signerOf } from './presign.ts';
+import type { Head } from './wire.ts';
+import { escaped, inTrouble, type Wires } from './wires.ts';
 
 /** SHA-256 of no bytes: the payload of a GET. */
 const NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-const MOST_IDLE = 16;
 
 /** Bytes of an object on their way; each piece is valid until the next is asked for. */
 export interface DirectBody {
@@ -28,22 +28,19 @@ export interface DirectContent {
 export class DirectReads {
   readonly #client: S3Client;
   readonly #bucket: string;
-  readonly #ca: Buffer | undefined;
-  readonly #idle: Wire[] = [];
-  readonly #open = new Set<Wire>();
+  readonly #wires: Wires;
   #template: Promise<SdkRequest> | undefined;
-  #closed = false;
 
-  constructor(client: S3Client, bucket: string, ca: Buffer | undefined) {
+  constructor(client: S3Client, bucket: string, wires: Wires) {
     this.#client = client;
     this.#bucket = bucket;
-    this.#ca = ca;
+    this.#wires = wires;
   }
 
   /** Undefined where the SDK has to look; rejects as a connection does, or with the status of a store in trouble. */
   async get(name: string, range: ByteSpan | undefined, signal: AbortSignal): Promise<DirectContent | undefined> {
     const request = await this.#signed(name, range);
-    const { wire, head } = await this.#ask(request, signal);
+    const { wire, head } = await this.#wires.ask({ ...request, method: 'GET' }, signal);
     if (head === undefined) return undefined;
     const content = contentOf(head, range);
     if (content === undefined) {
@@ -52,51 +49,9 @@ export class DirectReads {
       return undefined;
     }
     const pieces = wire.body();
-    const destroy = (error?: Error) => {
-      // An answer that was taken whole has given its connection back.
-      if (!taken) wire.destroy(error);
-    };
-    let taken = false;
-    const body = async function* () {
-      yield* pieces;
-      taken = true;
-    };
-    return { ...content, body: { [Symbol.asyncIterator]: body, destroy }, lent: true };
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const wire of this.#open) wire.destroy();
-  }
-
-  /** A connection that was idle may have been closed meanwhile: then a new one is tried at once. */
-  async #ask(request: SdkRequest, signal: AbortSignal): Promise<{ wire: Wire; head: Head | undefined }> {
-    const text = textOf(request);
-    for (;;) {
-      const used = this.#idle.pop();
-      if (used?.destroyed === true) continue;
-      const wire = used ?? this.#connect(request);
-      try {
-        return { wire, head: await wire.ask(text, signal) };
-      } catch (error) {
-        wire.destroy();
-        const { code } = error as { code?: string };
-        if (code === UNUSUAL) return { wire, head: undefined };
-        if (used === undefined || signal.aborted) throw error;
-      }
-    }
-  }
-
-  #connect({ protocol, hostname, port }: SdkRequest): Wire {
-    const tls = protocol === 'https:';
-    const place = { tls, hostname, port: port ?? (tls ? 443 : 80), ca: this.#ca };
-    for (const wire of this.#open) if (wire.destroyed) this.#open.delete(wire);
-    const wire = new Wire(place, (idle) => {
-      if (this.#closed || this.#idle.length >= MOST_IDLE) idle.destroy();
-      else this.#idle.push(idle);
-    });
-    this.#open.add(wire);
-    return wire;
+    // An answer that was taken whole has given its connection back.
+    const destroy = (error?: Error) => wire.drop(pieces, error);
+    return { ...content, body: { [Symbol.asyncIterator]: () => pieces, destroy }, lent: true };
   }
 
   async #signed(name: string, range: ByteSpan | undefined): Promise<SdkRequest> {
@@ -105,13 +60,12 @@ export class DirectReads {
       this.#template = undefined;
       throw error;
     });
-    const port = template.port === undefined ? '' : `:${template.port}`;
     const request: SdkRequest = {
       ...template,
       path: template.path.slice(0, -1) + escaped(name),
       query: {},
       headers: {
-        host: template.hostname + port,
+        host: hostOf(template),
         'x-amz-content-sha256': NOTHING,
         ...(range && { range: `bytes=${range.start}-${range.end}` }),
       },
@@ -128,23 +82,4 @@ function contentOf({ status, headers }: Head, range: ByteSpan | undefined) {
   if (status === 200 && (range === undefined || range.start === 0)) return { size: length, etag };
   if (status !== 206 || range === undefined || Number(whole?.[1]) !== range.start) return undefined;
   return { size: Number(whole?.[3]), etag };
-}
-
-function textOf({ path, headers }: SdkRequest): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
-}
-
-/** As S3 wants names in paths: everything but unreserved characters, segment by segment. */
-function escaped(name: string): string {
-  const others = (one: string) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`;
-  return name
-    .split('/')
-    .map((segment) => encodeURIComponent(segment).replace(/[!'()*]/g, others))
-    .join('/');
-}
-
-function inTrouble(status: number): Error {
-  const $metadata = { httpStatusCode: status };
-  return Object.assign(new Error(`the bucket answered ${status}`), { name: 'Error', $metadata });
 }

@@ -35,7 +35,7 @@ export class Finisher {
     if (digestOf(algorithm, hex) !== digest) throw wrongDigest(digest);
     const key = layout.keyOf(session.id, digest);
     const sha256 = algorithm === 'sha256' ? hexOf(digest) : undefined;
-    const body = { length: size, sha256, bytes: () => streamed(chunks) };
+    const body = { length: size, sha256, bytes: () => chunks };
     await bucket.put(layout.blob(key), body, blobCreation);
     return { key, size };
   }
@@ -124,10 +124,6 @@ function hashOf(algorithm: Algorithm, chunks: readonly Uint8Array[]): string {
   const hash = createHash(algorithm);
   for (const chunk of chunks) hash.update(chunk);
   return hash.digest('hex');
-}
-
-async function* streamed(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* chunks;
 }
 
 function wrongDigest(digest: Digest): Refusal {

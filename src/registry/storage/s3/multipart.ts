@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -10,7 +11,7 @@ import {
   type ListPartsCommandOutput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { type Body, type Bucket, type Creation, proveBody, sendBody } from './bucket.ts';
+import type { Body, Bucket, Creation } from './bucket.ts';
 import { isNoUpload, type Symptom } from './faults.ts';
 
 export interface Part {
@@ -55,13 +56,10 @@ export class Multipart {
     };
     const etag = await this.#bucket.ask<string | null>(
       { permission: 's3:PutObject', object: `${name} part ${number}` },
-      (attempt) =>
-        sendBody(attempt, body, async (Body) => {
-          const command = new UploadPartCommand({ ...input, Body });
-          proveBody(command, body.sha256);
-          const { ETag } = await this.#bucket.client.send(command, { abortSignal: attempt.signal });
-          return ETag ?? '';
-        }),
+      async (attempt) => {
+        const command = (Body?: Readable) => new UploadPartCommand({ ...input, ...(Body && { Body }) });
+        return (await this.#bucket.send(attempt, body, command)) ?? '';
+      },
       unknownAsNull,
     );
     return etag === null ? undefined : { number, etag, size: body.length, modifiedAt: Date.now() };

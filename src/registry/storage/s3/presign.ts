@@ -1,4 +1,12 @@
-import type { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type {
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+
+type Buildable = GetObjectCommand | HeadObjectCommand | PutObjectCommand | UploadPartCommand;
 
 /** A request as the SDK builds it. */
 export interface SdkRequest {
@@ -11,7 +19,7 @@ export interface SdkRequest {
 }
 
 /** Builds the request as the SDK would send it; only signing and sending are left out. */
-export async function built(client: S3Client, command: GetObjectCommand | HeadObjectCommand): Promise<SdkRequest> {
+export async function built(client: S3Client, command: Buildable): Promise<SdkRequest> {
   let request: SdkRequest | undefined;
   const capture = () => async (args: { request: unknown }) => {
     request = args.request as SdkRequest;
@@ -25,6 +33,11 @@ export async function built(client: S3Client, command: GetObjectCommand | HeadOb
   await client.send(command as GetObjectCommand);
   if (request === undefined) throw new Error('the SDK built no request');
   return request;
+}
+
+/** Value of `host`. */
+export function hostOf({ hostname, port }: SdkRequest): string {
+  return port === undefined ? hostname : `${hostname}:${port}`;
 }
 
 /** The SDK's own signer, and what it is to be told: the region, and the time as the bucket's clock has it. */
@@ -48,17 +61,16 @@ export async function presign(
 ): Promise<string> {
   const request = await built(client, command);
   // What is signed has to be sent by whoever uses the URL: the address alone.
-  const port = request.port === undefined ? '' : `:${request.port}`;
   const bare = {
     ...request,
-    headers: { host: request.hostname + port, 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
+    headers: { host: hostOf(request), 'X-Amz-Content-Sha256': 'UNSIGNED-PAYLOAD' },
     query: Object.fromEntries(Object.entries(request.query ?? {}).filter(([name]) => name !== 'x-id')),
   };
   const { signer, region } = await signerOf(client);
   const signed = await signer.presign(bare, { expiresIn: seconds, signingRegion: region, signingService: 's3' });
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(signed.query ?? {})) query.append(name, String(value));
-  return `${signed.protocol}//${signed.hostname}${port}${signed.path}?${query}`;
+  return `${signed.protocol}//${hostOf(signed)}${signed.path}?${query}`;
 }
 
 interface Interruptible {

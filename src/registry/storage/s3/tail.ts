@@ -35,7 +35,8 @@ export class Tail implements Gatherer {
     this.#id = id;
     this.offset = offset;
     this.#parts = parts;
-    if (parts.prove) this.#hash = createHash('sha256');
+    // The first one's is that of the upload so far.
+    if (parts.prove && offset > 0) this.#hash = createHash('sha256');
   }
 
   get length(): number {
@@ -106,12 +107,17 @@ export class Tail implements Gatherer {
     return this.#inMemory();
   }
 
-  /** All bytes as often as wanted, from memory and from the bucket; nothing may be added any more. */
-  async body(): Promise<Body> {
+  /**
+   * All bytes as often as wanted, from memory and from the bucket; nothing may be added any more.
+   * @param known SHA-256 of all of them in hex, where somebody knows
+   */
+  async body(known?: string): Promise<Body> {
     this.#pinned = true;
     await this.#saving;
-    const sha256 = this.#hash?.copy().digest('hex');
-    return { length: this.#length, sha256, bytes: () => this.#bytes() };
+    const inMemory = this.#inMemoryBytes() === this.#length;
+    const sha256 = this.#parts.prove ? (known ?? this.#hash?.copy().digest('hex')) : undefined;
+    const bytes = () => (inMemory ? this.#inMemory() : this.#bytes());
+    return { length: this.#length, sha256: sha256 ?? (inMemory ? this.#sha256(this.#inMemory()) : undefined), bytes };
   }
 
   /** Frees all memory; the names of what is left in the bucket. */
@@ -127,15 +133,15 @@ export class Tail implements Gatherer {
     for (const segment of this.#segments) {
       if (segment === this.#open || segment.stored !== undefined || this.#released) continue;
       const name = layout.piece(this.#id, segment.offset);
-      const body = { length: segment.length, sha256: this.#sha256(segment), bytes: () => streamed(segment.bytes()) };
+      const body = { length: segment.length, sha256: this.#sha256(segment.bytes()), bytes: () => segment.bytes() };
       segment.stored = { name, etag: await bucket.put(name, body, creation) };
     }
   }
 
-  #sha256(segment: Segment): string | undefined {
+  #sha256(all: Iterable<Uint8Array>): string | undefined {
     if (!this.#parts.prove) return undefined;
     const hash = createHash('sha256');
-    for (const bytes of segment.bytes()) hash.update(bytes);
+    for (const bytes of all) hash.update(bytes);
     return hash.digest('hex');
   }
 
@@ -166,8 +172,4 @@ export class Tail implements Gatherer {
     }
     yield* content.body as AsyncIterable<Uint8Array>;
   }
-}
-
-async function* streamed(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* chunks;
 }

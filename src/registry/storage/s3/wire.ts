@@ -2,6 +2,10 @@ import type { Socket, TcpNetConnectOpts } from 'node:net';
 import { Arrivals } from './arrivals.ts';
 
 const MOST_HEAD = 16 * 1024;
+/** Bytes of a request's body that go to the kernel in one call. */
+const BATCH = 256 * 1024;
+/** A longer answer to a body is not waited for, bytes. */
+const MOST_REST = 64 * 1024;
 /** A connection that nobody used for so long is closed before the bucket does it, milliseconds. */
 const IDLE = 4_000;
 
@@ -16,6 +20,13 @@ export interface Head {
   readonly status: number;
   /** By name in lower case. */
   readonly headers: ReadonlyMap<string, string>;
+}
+
+/** The body of a request. */
+export interface Outgoing {
+  bytes(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  /** Called whenever some of it has moved. */
+  moved(): void;
 }
 
 /** What is asked of a connection at the moment. */
@@ -57,8 +68,11 @@ export class Wire {
     return this.#socket.destroyed || this.#failure !== undefined;
   }
 
-  /** Sends a request without a body, and resolves with the head of the answer. Rejects where the connection fails. */
-  async ask(request: string, signal: AbortSignal): Promise<Head> {
+  /**
+   * Sends a request, and resolves with the head of the answer, which may come before all of the body was sent. Rejects where
+   * the connection or the body fails.
+   */
+  async ask(request: string, signal: AbortSignal, body?: Outgoing): Promise<Head> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const exchange: Exchange = {
@@ -71,7 +85,8 @@ export class Wire {
     this.#exchange = exchange;
     this.#socket.setTimeout(0);
     if (this.#failure !== undefined) exchange.answered(this.#failure);
-    else this.#socket.write(request, 'latin1');
+    else if (body === undefined) this.#socket.write(request, 'latin1');
+    else void this.#send(request, body, exchange);
     try {
       await promise;
     } finally {
@@ -82,23 +97,74 @@ export class Wire {
   }
 
   /** The body in pieces, each of which is valid until the next is asked for. Ends early only by throwing. */
-  async *body(): AsyncGenerator<Buffer> {
+  body(): Body {
     const exchange = this.#exchange;
-    while (exchange !== undefined && exchange.left > 0) {
-      if (this.#dropped) throw this.#failure ?? cut();
-      const piece = this.#arrivals.lend(exchange.left);
-      if (this.#arrivals.open) this.#socket.resume();
-      if (piece !== undefined) {
-        exchange.left -= piece.length;
-        yield piece;
-        continue;
-      }
-      if (this.#failure !== undefined) throw this.#failure;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+    return new Body(() => (exchange === undefined || exchange !== this.#exchange ? none : this.#next(exchange)));
+  }
+
+  /** Nobody wants the rest of a body: where there is any, the connection is of no use any more. */
+  drop(body: Body, error?: Error): void {
+    if (!body.ended) this.destroy(error);
+  }
+
+  /** Takes what is left of an answer that nobody reads, so that the connection may be used again. */
+  async rest(): Promise<void> {
+    if ((this.#exchange?.left ?? 0) > MOST_REST) return this.destroy();
+    for await (const _ of this.body());
+  }
+
+  #next(exchange: Exchange): Promise<IteratorResult<Buffer, undefined>> {
+    if (exchange.left === 0) {
+      this.#rest();
+      return none;
     }
-    this.#rest();
+    if (this.#dropped) return Promise.reject(this.#failure ?? cut());
+    const value = this.#arrivals.lend(exchange.left);
+    if (this.#arrivals.open) this.#socket.resume();
+    if (value !== undefined) {
+      exchange.left -= value.length;
+      return Promise.resolve({ value, done: false });
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return promise.then(() => this.#next(exchange));
+  }
+
+  /** Hands a body to the kernel as it takes it; stops where the answer is there already. Never rejects. */
+  async #send(request: string, body: Outgoing, exchange: Exchange): Promise<void> {
+    const socket = this.#socket;
+    try {
+      socket.cork();
+      socket.write(request, 'latin1');
+      for await (const chunk of body.bytes()) {
+        if (exchange.head !== undefined || this.#failure !== undefined) throw cut();
+        socket.write(chunk);
+        if (socket.writableLength < BATCH) continue;
+        socket.uncork();
+        await this.#drained();
+        body.moved();
+        socket.cork();
+      }
+      socket.uncork();
+    } catch (error) {
+      // An answer that came early is an answer; nothing else can follow it here.
+      this.#reusable = false;
+      if (exchange.head === undefined) this.destroy(error as Error);
+    }
+  }
+
+  /** Resolves when the kernel has taken everything, or never will. */
+  #drained(): Promise<void> | undefined {
+    const socket = this.#socket;
+    if (!socket.writableNeedDrain || socket.destroyed) return undefined;
+    return new Promise((resolve) => {
+      const done = () => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      socket.once('drain', done).once('close', done);
+    });
   }
 
   /** What arrived and was not taken is dropped. */
@@ -187,6 +253,28 @@ export class Wire {
     this.#wake = undefined;
   }
 }
+
+/** Bytes of an answer. Not an async generator: those take three promises where this takes one. */
+class Body implements AsyncIterableIterator<Buffer, undefined> {
+  readonly #take: () => Promise<IteratorResult<Buffer, undefined>>;
+  ended = false;
+
+  constructor(take: () => Promise<IteratorResult<Buffer, undefined>>) {
+    this.#take = take;
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    const result = await this.#take();
+    if (result.done) this.ended = true;
+    return result;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+const none: Promise<IteratorResult<Buffer, undefined>> = Promise.resolve({ value: undefined, done: true });
 
 /** Undefined where it is not the head of a plain HTTP/1.1 answer. */
 function headOf(text: string): Head | undefined {

@@ -51,7 +51,7 @@ function login({ authorization = '' }: Server): object {
 }
 
 async function inStep(registry: Server, path: string, { asked, patience }: { asked: number; patience: number }) {
-  for (const deadline = asked + patience * 1000; Date.now() < deadline; await pause(20)) {
+  for (const deadline = asked + patience * 1000; Date.now() < deadline; await pause(40)) {
     const { state } = JSON.parse(await told(registry, 'GET', path)) as { state: State };
     const [problem] = state.problems ?? [];
     if (problem !== undefined) throw new Error(problem.message);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Breaker } from '../../../src/registry/replication/breaker.ts';
 import { Pending } from '../../../src/registry/replication/pending.ts';
+import { type Seen, stillGood } from '../../../src/registry/replication/seen.ts';
 import { TransferError, type TransferFault } from '../../../src/transfer/errors.ts';
 
 const errand = (tag: string) => ({ repository: 'app', what: { tag } });
@@ -72,4 +73,26 @@ test("one broken answer is an image's bad luck, three in a row are the registry'
   const breaker = new Breaker({ waits: { min: 1000, max: 4000 }, now: () => 0, chance: () => 0.5 });
   const fails = () => breaker.failed(new TransferError('ServerFailed', 'no'));
   assert.deepEqual([fails(), fails(), fails()], [false, false, true]);
+});
+
+test('what a comparison saw is good for one attempt, until something happens to the tag or some seconds are over', () => {
+  const seen: Seen = {
+    source: { tag: undefined, identity: 'a' },
+    target: { tag: undefined, identity: 'b' },
+    holds: false,
+    at: 50,
+  };
+  const pending = new Pending(10);
+  pending.add({ ...errand('failed'), seen }, 5);
+  pending.add({ ...errand('pushed'), seen }, 5);
+  pending.add(errand('pushed'), 6);
+  const [failed, pushed] = [pending.take(0), pending.take(0)];
+  assert.ok(failed && pushed);
+  assert.deepEqual([failed.seen, pushed.seen], [seen, undefined]);
+  pending.failed(failed, failure, 10);
+  assert.equal(pending.take(10)?.seen, undefined);
+  assert.deepEqual(
+    [49, 50, 10_049, 10_050].map((now) => stillGood(seen, now)),
+    [undefined, seen, seen, undefined],
+  );
 });

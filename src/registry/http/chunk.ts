@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../domain/errors.ts';
-import { bodyOf } from './exchange.ts';
+import { flowing } from './flowing.ts';
 import { parseChunkRange } from './range.ts';
 
 /** The body of a chunk. Where it says its range but not its length, it is held to the range. */
 export function chunkBody(request: IncomingMessage): AsyncIterable<Buffer> {
   const { 'content-range': header, 'content-length': announced } = request.headers;
   const range = header === undefined || announced !== undefined ? undefined : parseChunkRange(header);
-  return range === undefined ? bodyOf(request) : exactly(bodyOf(request), range.end - range.start + 1);
+  return range === undefined ? flowing(request) : exactly(flowing(request), range.end - range.start + 1);
 }
 
 /**

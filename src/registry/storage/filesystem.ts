@@ -60,7 +60,7 @@ export class FilesystemStore implements BlobStore {
       this.#sessions.use(id, async (session) => {
         if (options.offset !== session.size) throw outOfOrder(options.offset, session.size);
         session.startHash(options.algorithm ?? 'sha256');
-        await new Appender(session, this.#space, options).run(body, options.signal);
+        await new Appender(session, this.#space, this.#sessions, options).run(body, options.signal);
         return { size: session.size };
       }),
     );
@@ -163,7 +163,10 @@ export class FilesystemStore implements BlobStore {
   /** Undefined where the bytes do not have that digest. */
   async #seal(session: Session, digest: Digest): Promise<StoredBlob | undefined> {
     const algorithm = algorithmOf(digest);
-    const syncing = session.synced();
+    const key = this.#layout.keyOf(digest, session.id);
+    const path = this.#layout.blob(key);
+    // The folder may be new, and is made durable meanwhile: one that stays empty does no harm.
+    const syncing = Promise.all([session.synced(), this.#layout.ensure(dirname(path))]).then(() => undefined);
     syncing.catch(() => undefined);
     const hex =
       (await session.hexDigest(algorithm)) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
@@ -172,9 +175,6 @@ export class FilesystemStore implements BlobStore {
       session.ended = true;
       return undefined;
     }
-    const key = this.#layout.keyOf(digest, session.id);
-    const path = this.#layout.blob(key);
-    await this.#layout.ensure(dirname(path));
     if (session.ended) throw unknownUpload(session.id);
     await rename(this.#layout.upload(session.id), path).catch((error: unknown) => {
       // Cancelled in the very moment.

@@ -25,13 +25,26 @@ test('the disk is set to work while bytes arrive, one sync at a time, and all is
   session.wrote(mebibyte);
   session.wrote(9 * mebibyte);
   assert.equal(syncs.length, 1);
-  const done = session.synced();
-  syncs[0]?.resolve();
-  await turn();
-  assert.equal(syncs.length, 2, 'what was written during the first sync needs one more');
+  let ended = false;
+  const done = session.synced().then(() => {
+    ended = true;
+  });
+  assert.equal(syncs.length, 2, 'what was written during the first sync needs one more, and need not wait for it');
   syncs[1]?.resolve();
+  await turn();
+  assert.equal(ended, false, 'the first may still tell of a loss');
+  syncs[0]?.resolve();
   await done;
   assert.equal(session.size, 17 * mebibyte);
+});
+
+test('a loss that an early sync tells of while the last one is under way counts', async () => {
+  const { syncs, session } = slowFile();
+  session.wrote(8 * mebibyte);
+  const done = session.synced();
+  syncs[1]?.resolve();
+  syncs[0]?.reject(Object.assign(new Error('lost'), { code: 'EIO' }));
+  await assert.rejects(done, { code: 'EIO' });
 });
 
 test('a sync that failed while bytes arrived is never made good by a later one', async () => {

@@ -5,29 +5,35 @@ import { unknownUpload } from './faults.ts';
 import type { Session } from './session.ts';
 import type { Space } from './space.ts';
 
-/**
- * Bytes that may wait while a write is under way. An upload holds twice this at most, and only while the disk is slower than
- * its client: an idle one holds nothing, however many there are.
- */
-const GATHER = 256 * 1024;
+/** What arrived waits this long for more before it is written, milliseconds: an idle upload holds nothing. */
+const LULL = 4;
+
+/** How much an upload may gather, bytes. */
+export interface Share {
+  readonly gather: number;
+}
 
 /**
- * Writes a body to an upload. The first chunk is written at once; what arrives meanwhile is gathered without copying and goes
- * out with the next call, so that hashing and the arrival of bytes overlap with writing.
+ * Writes a body to an upload. What arrives is gathered without copying and goes out with one call, while more arrives: each call
+ * wakes a thread, which costs as much as writing a hundred kilobytes does. An upload holds what is written and as much again at most.
  */
 export class Appender {
-  #session: Session;
-  #space: Space;
-  #limit: number;
+  readonly #session: Session;
+  readonly #space: Space;
+  readonly #limit: number;
+  readonly #owned: boolean;
+  readonly #share: Share;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
+  /** Never rejects. */
   #writing: Promise<void> | undefined;
-  #idle = true;
-  readonly #owned: boolean;
+  #failure: { readonly error: unknown } | undefined;
+  #lull: NodeJS.Timeout | undefined;
 
-  constructor(session: Session, space: Space, options: AppendOptions) {
+  constructor(session: Session, space: Space, share: Share, options: AppendOptions) {
     this.#session = session;
     this.#space = space;
+    this.#share = share;
     this.#owned = options.ownsChunks ?? false;
     this.#limit = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
   }
@@ -42,7 +48,8 @@ export class Appender {
         if (accepted > this.#limit) throw tooLarge(this.#limit);
         this.#gathered.push(chunk);
         this.#gatheredBytes += chunk.byteLength;
-        if (this.#idle || this.#gatheredBytes >= GATHER) await this.#flush();
+        if (this.#gatheredBytes >= this.#share.gather) await this.#flush();
+        else this.#lull ??= setTimeout(() => void this.#flush().catch(() => undefined), LULL);
       }
     } catch (error) {
       await this.#settle().catch(() => undefined);
@@ -53,29 +60,37 @@ export class Appender {
 
   async #settle(): Promise<void> {
     await this.#flush();
-    await this.#writing;
+    await this.#written();
   }
 
   /** Waits for the write before, then begins the next. */
   async #flush(): Promise<void> {
-    await this.#writing;
-    this.#writing = undefined;
+    clearTimeout(this.#lull);
+    this.#lull = undefined;
+    await this.#written();
     if (this.#gathered.length === 0) return;
     const chunks = this.#gathered;
     const bytes = this.#gatheredBytes;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    await this.#space.claim(bytes);
-    this.#idle = false;
-    const writing = this.#write(chunks, bytes).finally(() => {
-      this.#idle = true;
-    });
-    writing.catch(() => undefined);
-    this.#writing = writing;
+    this.#writing = this.#write(chunks, bytes)
+      .catch((error: unknown) => {
+        this.#failure = { error };
+      })
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  /** Throws what a write failed with, to everybody who asks from then on. */
+  async #written(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   async #write(chunks: Uint8Array[], bytes: number): Promise<void> {
     const session = this.#session;
+    await this.#space.claim(bytes);
     if (session.ended) throw unknownUpload(session.id);
     const start = session.size;
     try {

@@ -18,7 +18,7 @@ export interface Entry {
  */
 export class Layout {
   readonly directory: string;
-  #made = new Set<string>();
+  #made = new Map<string, Promise<void>>();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -67,12 +67,19 @@ export class Layout {
   }
 
   /** Makes a folder and those above it, up to the data directory, each durably named in its parent. */
-  async ensure(folder: string): Promise<void> {
-    if (this.#made.has(folder)) return;
+  ensure(folder: string): Promise<void> {
+    const known = this.#made.get(folder);
+    if (known !== undefined) return known;
+    const making = this.#make(folder);
+    this.#made.set(folder, making);
+    making.catch(() => this.#made.delete(folder));
+    return making;
+  }
+
+  async #make(folder: string): Promise<void> {
     if (folder !== this.directory) await this.ensure(dirname(folder));
     const first = await mkdir(folder, { recursive: true, mode: 0o750 });
     if (first !== undefined) await syncFolder(dirname(first));
-    this.#made.add(folder);
   }
 
   /** Keys of stored blobs with size and time; what looks like none of ours is left out. */

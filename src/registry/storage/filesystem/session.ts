@@ -62,23 +62,24 @@ export class Session {
 
   /** Resolves when all bytes are on the disk. Rejects with what the file system said where some are lost. */
   async synced(): Promise<void> {
-    await this.#syncing;
-    if (!this.lost) await this.#sync();
+    // Beside one that is under way, not after it: both wait for the same bytes, and the file system commits them together.
+    if (!this.lost) await Promise.all([this.#syncing, this.#sync()]);
     if (this.#loss !== undefined) throw this.#loss;
   }
 
   /** Never rejects. */
   #sync(): Promise<void> {
     this.#unsynced = 0;
-    this.#syncing = this.file
+    const syncing = this.file
       .datasync()
       .catch((error: Error) => {
         this.#loss ??= error;
       })
       .finally(() => {
-        this.#syncing = undefined;
+        if (this.#syncing === syncing) this.#syncing = undefined;
       });
-    return this.#syncing;
+    this.#syncing = syncing;
+    return syncing;
   }
 
   /** Starts a running hash where the upload is empty; later it is too late. */

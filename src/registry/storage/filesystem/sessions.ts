@@ -9,6 +9,8 @@ import { Session } from './session.ts';
 const MOST_OPEN = 256;
 /** An unused upload is closed after this time, milliseconds. */
 const IDLE = 60_000;
+/** Bytes that the uploads at work may gather between them, and how many one of them. */
+const GATHER = { together: 2 * 1024 * 1024, most: 1024 * 1024, least: 128 * 1024 };
 
 /** The uploads that are open in this process. Nothing here has to survive: size and bytes are in the file. */
 export class Sessions {
@@ -59,6 +61,11 @@ export class Sessions {
       resolve();
       if (session.lost) await this.forget(id, true);
     }
+  }
+
+  /** Bytes that an upload may gather before they are written: the more uploads are at work, the fewer. */
+  get gather(): number {
+    return Math.max(GATHER.least, Math.min(GATHER.most, GATHER.together / Math.max(1, this.#atWork)));
   }
 
   /** Bytes of an upload that is open here, else undefined. */

@@ -31,7 +31,8 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY src/ src/
 COPY build/ build/
-RUN npm run bundle
+# By the Node of the image, which finds what was compiled only where it is its own.
+RUN node build/bundle.ts
 
 FROM base
 COPY --from=build /src/dist/ /app/

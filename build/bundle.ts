@@ -6,19 +6,36 @@
  * checkout. Here each such file becomes an entry, or a copy, beside the rest, and the URL is rewritten to it. All of
  * the output lies flat in one folder, so that the URL is right whichever file the code ends up in.
  */
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { entrance, keepCompiled } from './compiled.ts';
 import { fewEncodings } from './few-encodings.ts';
 import { fewMediaTypes } from './few-media-types.ts';
+import { type Group, joinFiles } from './join.ts';
 import { leanAws } from './lean-aws.ts';
 import { namedExports } from './named-exports.ts';
+import { noTracing } from './no-tracing.ts';
 import { prebuiltAddons } from './prebuilt-addons.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SOURCES = join(ROOT, 'src');
 const FILE_URL = /new URL\(\s*(['"])(\.{1,2}\/[^'"]+)\1,\s*import\.meta\.url,?\s*\)/g;
+
+const serving = [
+  'src/registry/run.ts',
+  'src/registry/storage/filesystem.ts',
+  'src/registry/storage/filesystem/records.ts',
+  'src/registry/metadata/sqlite/open.ts',
+];
+/** In order. What the operator also uses is apart from serving, and what both begin with from both. */
+const groups: readonly Group[] = [
+  { name: 'program', roots: ['src/main.ts', 'src/platform/version.ts'] },
+  { name: 'common', roots: serving, within: ['src/operator/run.ts'] },
+  { name: 'serve', roots: serving },
+  { name: 'operator', roots: ['src/operator/run.ts'] },
+];
 
 export interface Bundle {
   readonly folder: string;
@@ -34,12 +51,37 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
   await mkdir(folder, { recursive: true });
   for (const [path, name] of named) if (!path.endsWith('.ts')) await copyFile(path, join(folder, name));
   await writeManifest(folder);
-  const { metafile } = await build({
-    entryPoints: [
-      { in: join(SOURCES, 'main.ts'), out: 'ne-registry' },
-      { in: join(SOURCES, 'cli/main.ts'), out: 'ne-cli' },
-      ...[...named].flatMap(([path, name]) => (path.endsWith('.ts') ? [{ in: path, out: basename(name, '.js') }] : [])),
-    ],
+  const compiled = async (entryPoints: Record<string, string>) => {
+    const { metafile } = await build({ ...common(folder, named), entryPoints });
+    return metafile;
+  };
+  const registry = await compiled({ 'registry-program': join(SOURCES, 'main.ts') });
+  await joinFiles(folder, registry, groups);
+  // Apart: a thread must not load what belongs to the program that it is part of.
+  const threads = [...named].filter(([path]) => path.endsWith('.ts'));
+  const rest = await compiled({
+    'cli-program': join(SOURCES, 'cli/main.ts'),
+    ...Object.fromEntries(threads.map(([path, name]) => [basename(name, '.js'), path])),
+  });
+  for (const [name, program] of Object.entries(programs))
+    await writeFile(join(folder, name), entrance(program), { mode: 0o755 });
+  // Compiled parts of bcrypt are there for Linux alone.
+  if (process.platform === 'linux') await keepCompiled(folder, loadedLater(registry));
+  return { folder, files: await sizes(folder), metafile: joinedMetafiles([registry, rest]) };
+}
+
+const programs = { 'ne-registry.js': 'registry-program.js', 'ne-cli.js': 'cli-program.js' };
+
+/** What the operator is, and what serving from other stores needs. */
+function loadedLater({ outputs }: Metafile): string[] {
+  const sources = ['src/operator/run.ts', 'src/registry/metadata/postgres/open.ts', 'src/registry/storage/s3.ts'];
+  const files = Object.entries(outputs).filter(([, { entryPoint = '' }]) => sources.includes(entryPoint));
+  return files.map(([path]) => basename(path));
+}
+
+/** What every part of the bundle is compiled with. */
+function common(folder: string, named: ReadonlyMap<string, string>) {
+  return {
     outdir: folder,
     absWorkingDir: ROOT,
     bundle: true,
@@ -61,12 +103,11 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
       prebuiltAddons(folder),
       leanAws(),
       namedExports(),
+      noTracing(),
       fewEncodings(),
       fewMediaTypes(),
     ],
-  });
-  for (const program of ['ne-registry.js', 'ne-cli.js']) await chmod(join(folder, program), 0o755);
-  return { folder, files: sizes(metafile), metafile };
+  } satisfies BuildOptions;
 }
 
 /** What says that the files are ES modules, and which version they are. */
@@ -80,8 +121,16 @@ interface Manifest {
   version: string;
 }
 
-function sizes(metafile: Metafile): Record<string, number> {
-  return Object.fromEntries(Object.entries(metafile.outputs).map(([path, { bytes }]) => [basename(path), bytes]));
+async function sizes(folder: string): Promise<Record<string, number>> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.js'));
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, (await stat(join(folder, name))).size])),
+  );
+}
+
+function joinedMetafiles(all: readonly Metafile[]): Metafile {
+  const merge = (part: 'inputs' | 'outputs') => Object.assign({}, ...all.map((metafile) => metafile[part]));
+  return { inputs: merge('inputs'), outputs: merge('outputs') };
 }
 
 /** Files that the sources name by URL: absolute path to the name in the bundle. */

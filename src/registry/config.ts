@@ -22,6 +22,9 @@ export interface ServeFlags {
   logLevel?: LogLevel;
 }
 
+/** A schema that is used once is not worth being compiled. */
+const once = { jitless: true };
+
 const anonymousWords = { none: 'None', pull: 'Pull', push: 'Push' } as const;
 
 /** The document that flags stand for. Throws Fatal (usage) naming the flag that is wrong. */
@@ -42,7 +45,7 @@ export function documentFromFlags(flags: ServeFlags): RegistryBootstrap {
     auth: { anonymous: anonymousWords[flags.anonymous ?? 'none'], htpasswdFiles: flags.htpasswd ?? [] },
     logging: { level: flags.logLevel ?? 'info' },
   };
-  const parsed = RegistryBootstrap.safeParse(input);
+  const parsed = RegistryBootstrap.safeParse(input, once);
   if (parsed.success) return parsed.data;
   throw new Fatal(`the command line is wrong: ${parsed.error.issues.map((issue) => flagIssue(issue)).join('; ')}`, {
     exit: 'usage',
@@ -93,7 +96,7 @@ export async function parseDocument(text: string, file: string): Promise<Registr
 function fromJson(text: string): RegistryBootstrap | undefined {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    return RegistryBootstrap.safeParse(parseStrictJson(text)).data;
+    return RegistryBootstrap.safeParse(parseStrictJson(text), once).data;
   } catch (error) {
     if (error instanceof InvalidJson) return undefined;
     throw error;
@@ -111,7 +114,7 @@ async function fromYaml(text: string, file: string): Promise<RegistryBootstrap> 
     const problems = faults.map(({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`);
     throw malformed(file, problems);
   }
-  const parsed = RegistryBootstrap.safeParse(toValue(yaml, file));
+  const parsed = RegistryBootstrap.safeParse(toValue(yaml, file), once);
   if (parsed.success) return parsed.data;
   const lineOf = (path: readonly PropertyKey[]): number | undefined => {
     // The key itself may be missing: then its closest parent tells where.

@@ -1,6 +1,6 @@
 /** The bundle, away from the checkout: no sources, no node_modules, as in the image. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -19,6 +19,14 @@ after(async () => await rm(built.folder, { recursive: true, force: true }));
 async function program(name: string, args: readonly string[]): Promise<CommandResult> {
   return await attempt(process.execPath, [join(built.folder, `${name}.js`), ...args], { cwd: tmpdir() });
 }
+
+// First: whoever starts a program and may write here adds to what is compiled, for itself alone.
+test('what is compiled may be read by whom the image runs it as', async () => {
+  const folder = join(built.folder, 'compiled');
+  const entries = await readdir(folder, { recursive: true });
+  assert.ok(entries.length > 10, entries.join(', '));
+  for (const name of entries) assert.ok(((await stat(join(folder, name))).mode & 0o004) !== 0, name);
+});
 
 test('both programs start and know their version', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as {
@@ -52,6 +60,64 @@ test('serving loads nothing of the operator, and the operator nothing of serving
     return inputs.flatMap(([, output]) => Object.keys(output.inputs)).join('\n');
   };
   assert.doesNotMatch(reach(/src\/main\.ts$/), /node_modules\/(@kubernetes|express)\//);
+});
+
+/** What Node says of its compile cache: the files that are loaded, and whether their compiled form was taken. */
+async function loadedFiles(folder: string): Promise<Map<string, boolean>> {
+  const { code, stdout, stderr } = await attempt(
+    process.execPath,
+    [join(folder, 'ne-registry.js'), 'serve', '--data'],
+    {
+      cwd: tmpdir(),
+      env: { ...process.env, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' },
+    },
+  );
+  assert.equal(code, 2, 'the option has no value, and the command line is refused');
+  const lines = `${stdout}${stderr}`.matchAll(/code cache for \w+ file:\/\/\S*\/(\S+) was (accepted|.*?),/g);
+  return new Map([...lines].map(([, file = '', result]) => [file, result === 'accepted']));
+}
+
+test('what a program loads is found compiled, also in another place', async () => {
+  const elsewhere = await mkdtemp(join(tmpdir(), 'ne-bundle-moved-'));
+  try {
+    await cp(built.folder, elsewhere, { recursive: true });
+    for (const folder of [built.folder, elsewhere]) {
+      const loaded = await loadedFiles(folder);
+      assert.ok(loaded.has('registry-program.js'), [...loaded.keys()].join(', '));
+      assert.deepEqual(
+        [...loaded].filter(([, accepted]) => !accepted),
+        [],
+      );
+    }
+  } finally {
+    await rm(elsewhere, { recursive: true, force: true });
+  }
+});
+
+test('what is compiled may be missing, or belong to other files', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'ne-bundle-other-'));
+  try {
+    await cp(built.folder, other, { recursive: true });
+    await appendFile(join(other, 'registry-program.js'), '\n// Not what was compiled.\n');
+    assert.equal((await loadedFiles(other)).get('registry-program.js'), false);
+    await rm(join(other, 'compiled'), { recursive: true });
+    assert.equal((await attempt(process.execPath, [join(other, 'ne-registry.js'), 'version'])).code, 0);
+  } finally {
+    await rm(other, { recursive: true, force: true });
+  }
+});
+
+test('a start reads few files: serving is one, and one that it shares with the operator', async () => {
+  const texts = await Promise.all(
+    ['serve.js', 'common.js'].map(async (name) => await readFile(join(built.folder, name), 'utf8')),
+  );
+  for (const text of texts) {
+    const loads = [...text.matchAll(/(?:from|import)"(\.\/[^"]+)"/g)].map(([, file]) => file);
+    assert.deepEqual(
+      loads.filter((file) => !['./program.js', './common.js'].includes(file ?? '')),
+      [],
+    );
+  }
 });
 
 test('the bundle is small enough to read', () => {

@@ -1,10 +1,12 @@
 /** Copies one image in a process of its own, and says how much memory that took: `FROM TO REPOSITORY TAG AT-ONCE`. */
 import { readFileSync } from 'node:fs';
+import { useLittleMemory } from '../../../src/platform/settle.ts';
 import { copyImage } from '../../../src/transfer/copy/copy-image.ts';
 import { RegistryImage } from '../../../src/transfer/image/registry-image.ts';
 import { RegistryClient } from '../../../src/transfer/registry/client.ts';
 import { Hosts } from '../../../src/transfer/registry/hosts.ts';
 
+useLittleMemory();
 const [from = '', to = '', repository = '', tag = '', atOnce = ''] = process.argv.slice(2);
 const hosts = new Hosts({ transfers: Number(atOnce) });
 const credentials = async (host: string) =>

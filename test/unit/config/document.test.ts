@@ -42,6 +42,16 @@ test('JSON is YAML', async () => {
   assert.equal(document.storage.filesystem?.path, '/d');
 });
 
+test('JSON that is wrong is told with its line as well', async () => {
+  const document = `{
+  "apiVersion": "bootstrap.ne-registry.io/v1alpha1", "kind": "RegistryBootstrap",
+  "storage": {"filesystem": {"path": "/d"}},
+`;
+  assert.match(await problemOf(`${document}  "listne": {}\n}`), /line 4: listne: this key is not known/);
+  assert.match(await problemOf(`${document}  "kind": "RegistryBootstrap"\n}`), /line 4: .*unique/);
+  assert.match(await problemOf(`${document}`), /line \d/);
+});
+
 const bad: Record<string, { text: string; says: RegExp }> = {
   'an unknown key, with its line': {
     text: `${good}colour: blue\n`,

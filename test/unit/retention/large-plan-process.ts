@@ -3,8 +3,10 @@
 import { planTable } from '../../../src/domain/retention/plan.ts';
 import { readRules } from '../../../src/domain/retention/read-rules.ts';
 import { ImageTable } from '../../../src/domain/retention/table.ts';
+import { useLittleMemory } from '../../../src/platform/settle.ts';
 import { expiringHash } from '../../../src/registry/retention/plan-hash.ts';
 
+useLittleMemory();
 const count = Number(process.argv[2]);
 const kind = process.argv[3];
 const now = Date.parse('2026-11-22T00:00:00Z');

@@ -51,7 +51,7 @@ export class ThreadWriter implements Writer {
     if (this.#waiting.size > 0 && this.#isTooMuch(bytes))
       return Promise.reject(new StoreError('busy', 'too many writes wait for the disk; try again in a second'));
     const id = this.#next++;
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
+    if (this.#outbox.length === 0) this.#sendSoon();
     this.#outbox.push({ id, name, data });
     this.#waitingBytes += bytes;
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, bytes }));
@@ -69,6 +69,12 @@ export class ThreadWriter implements Writer {
     }
     await this.#ended;
     this.#rejectAll(closed());
+  }
+
+  /** Making the thread waits a turn of the event loop, in which the first clients of a registry that has just started are answered. */
+  #sendSoon(): void {
+    if (this.#worker === undefined) setImmediate(() => this.#send());
+    else queueMicrotask(() => this.#send());
   }
 
   /** One message for all that was asked in this turn of the event loop. */

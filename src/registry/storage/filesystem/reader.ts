@@ -1,53 +1,9 @@
-import { read } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { setImmediate as immediate } from 'node:timers/promises';
-import { StoreError } from '../../metadata/store.ts';
-import type { BlobReader } from '../store.ts';
-import { deliver, gone, type Lent, PATIENCE } from './delivery.ts';
-import { storageError } from './faults.ts';
+import type { BlobReader, ByteSpan } from '../store.ts';
+import type { Buffers } from './buffers.ts';
+import { gone } from './delivery.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
-import { BufferPool } from './pool.ts';
-import { openSendfile, type Sendfile } from './sendfile.ts';
-import { SlowLane } from './slow-lane.ts';
-
-/** Buffers that nobody has a use for are freed after this time, milliseconds. */
-const IDLE = 1_000;
-
-/** The memory that all readers of a store share: 4 MiB, 2 MiB for what is small or slow, and the slow lane's bound. */
-export class Buffers {
-  readonly large = new BufferPool(512 * 1024, 8);
-  readonly small = new BufferPool(64 * 1024, 32);
-  readonly lane = new SlowLane();
-  /** Looked for when the first large file is sent: a registry that sends none need not know. */
-  readonly #sendfile = { asked: false, found: undefined as Sendfile | undefined };
-  readonly #trimmer = setInterval(() => {
-    this.large.trim();
-    this.small.trim();
-  }, IDLE).unref();
-
-  /** The kernel's own way from a file to a socket, where there is one and it is known already. */
-  get sendfile(): Sendfile | undefined {
-    if (!this.#sendfile.asked) {
-      this.#sendfile.asked = true;
-      void openSendfile().then((found) => {
-        this.#sendfile.found = found;
-      });
-    }
-    return this.#sendfile.found;
-  }
-
-  /** Bytes that went to clients without their sockets' knowledge. */
-  get unseen(): number {
-    return this.#sendfile.found?.sent ?? 0;
-  }
-
-  close(): void {
-    clearInterval(this.#trimmer);
-  }
-}
-
-/** Where the kernel takes the rest, only so much goes by way of a buffer, bytes: its write tells when there is room again. */
-const TELLING = 16 * 1024;
+import { readAt, Transfer } from './transfer.ts';
 
 /** Sends parts of a stored file: handed over inside the kernel where it can be, else from pooled buffers. */
 export class FileReader implements BlobReader {
@@ -56,6 +12,7 @@ export class FileReader implements BlobReader {
   #files: OpenFiles;
   #buffers: Buffers;
   #closed = false;
+  readonly #transfers = new Set<Transfer>();
 
   constructor(file: OpenFile, files: OpenFiles, buffers: Buffers) {
     this.size = file.size;
@@ -66,7 +23,7 @@ export class FileReader implements BlobReader {
 
   async send(sink: Writable, start: number, end: number, owner = ''): Promise<void> {
     const content = this.#file.content ?? (await this.#loadSmall());
-    if (content === undefined) return this.#sendParts(sink, { start, end }, owner);
+    if (content === undefined) return this.#transfer(sink, { start, end }, owner);
     await write(sink, content.subarray(start, end + 1));
   }
 
@@ -81,68 +38,28 @@ export class FileReader implements BlobReader {
     return content;
   }
 
-  async #sendParts(sink: Writable, { start, end }: { start: number; end: number }, owner: string): Promise<void> {
-    const { large, small, lane } = this.#buffers;
-    // Small at first, so that a client that reads nothing holds little.
-    let slow = true;
-    for (let position = start; position <= end; ) {
-      if (sink.destroyed || this.#closed) throw gone();
-      const handed = await this.#handOver(sink, position, end);
-      position += handed;
-      const wanted = end - position + 1;
-      if (wanted === 0) return;
-      const pool: BufferPool = slow || handed > 0 || wanted <= small.size ? small : large;
-      const lent = { buffer: await pool.take(owner), pool, owner };
-      const told = handed > 0 ? this.#fillFromMemory(lent.buffer, position, Math.min(TELLING, wanted)) : 0;
-      const length = told > 0 ? told : await this.#fill(lent, position, wanted);
-      slow = (await deliver(sink, { ...lent, length }, lane)) > PATIENCE;
-      position += length;
+  async #transfer(sink: Writable, span: ByteSpan, owner: string): Promise<void> {
+    if (this.#closed) throw gone();
+    const transfer = new Transfer({ file: this.#file, buffers: this.#buffers, sink, owner }, span);
+    this.#transfers.add(transfer);
+    try {
+      await transfer.run();
+    } finally {
+      this.#transfers.delete(transfer);
+      if (this.#closed) await this.#release();
     }
-  }
-
-  /**
-   * As much as the kernel takes at once. What is left when it takes no more goes from a buffer, whose write tells when the client
-   * has room again, and whether it is there at all.
-   */
-  async #handOver(sink: Writable, start: number, end: number): Promise<number> {
-    const { sendfile } = this.#buffers;
-    if (sendfile === undefined) return 0;
-    const { fd } = this.#file;
-    let position = start;
-    while (position <= end && !this.#closed) {
-      const count = sendfile.send(sink, { fd, start: position, end });
-      if (count === 0) break;
-      position += count;
-      // Others have their turn.
-      if (position <= end) await immediate();
-    }
-    return position - start;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#files.give(this.#file);
+    for (const transfer of this.#transfers) transfer.break();
+    await this.#release();
   }
 
-  /** At once, or not at all. */
-  #fillFromMemory(buffer: Buffer, position: number, wanted: number): number {
-    const span = { fd: this.#file.fd, start: position, end: position + wanted - 1 };
-    return this.#buffers.sendfile?.read(buffer, span) ?? 0;
-  }
-
-  /** Reads up to `wanted` bytes. Where there are none left the file is shorter than it should be. */
-  async #fill({ buffer, pool, owner }: Lent, position: number, wanted: number): Promise<number> {
-    const { fd, key } = this.#file;
-    try {
-      const length = await readAt(fd, buffer, Math.min(buffer.byteLength, wanted), position);
-      if (length > 0) return length;
-      const message = `${key} ends at ${position}, before the bytes that were asked for; it is damaged`;
-      throw new StoreError('corrupt', message);
-    } catch (error) {
-      pool.replace(owner);
-      throw storageError(error, `reading ${key}`);
-    }
+  /** The file stays open as long as anybody sends from it: its descriptor could be another file's. */
+  async #release(): Promise<void> {
+    if (this.#transfers.size === 0) await this.#files.give(this.#file);
   }
 }
 
@@ -165,10 +82,4 @@ function drained(sink: Writable): Promise<void> {
     };
     sink.once('drain', drain).once('close', close);
   });
-}
-
-function readAt(fd: number, buffer: Buffer, length: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) =>
-    read(fd, buffer, 0, length, position, (error, count) => (error ? reject(error) : resolve(count))),
-  );
 }

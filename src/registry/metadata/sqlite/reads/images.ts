@@ -5,8 +5,8 @@ import type { ImageRow } from '../../retaining.ts';
 import { type Connection, openForReading } from '../connection.ts';
 import { storeError } from '../faults.ts';
 
-/** Images between two turns of the event loop: a few milliseconds. */
-const BATCH = 2000;
+/** Images between two turns of the event loop: a millisecond, and so few that the collector of young objects need not move them. */
+const BATCH = 250;
 
 /** Of a row `m` that is older than the columns: worked out from its edges (`schema-retention.ts`). */
 export const CONTENT_SIZE = `coalesce(m.content_size, m.size + (SELECT coalesce(sum(b.size), 0) FROM edges e JOIN blobs b ON b.digest = e.target

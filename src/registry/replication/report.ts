@@ -20,7 +20,13 @@ export interface Outlook {
   /** Why the targets kept tags that were to be deleted. */
   kept: readonly Failure[];
   /** Why the last comparison was not complete. */
-  fault: Failure | undefined;
+  faults: readonly Fault[];
+}
+
+/** What kept a comparison from being whole. */
+export interface Fault extends Failure {
+  /** Absent where it is not that of one target: then nothing goes on anywhere. */
+  readonly target?: string;
 }
 
 /** Failures that are told of at each target. */
@@ -57,20 +63,38 @@ function targetOf(lane: Lane): ReplicationRuleStatusTarget {
   };
 }
 
-function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, kept, fault }: Outlook): Problem[] {
-  const problems: Problem[] = [];
-  const faults = lanes.flatMap(({ breaker }) => (breaker.fault === undefined ? [] : [failureOf(breaker.fault, 0)]));
-  const worst = [...faults, ...(fault === undefined ? [] : [fault])];
-  const stalled = worst.find(({ course }) => course === 'stalled');
-  if (stalled !== undefined) problems.push({ type: 'Stalled', reason: stalled.reason, message: stalled.message });
-  else if (worst[0] !== undefined)
-    problems.push({ type: 'InSync', reason: worst[0].reason, message: worst[0].message });
+function problemsOf({ rule }: LoadedRule, lanes: readonly Lane[], { halted, kept, faults }: Outlook): Problem[] {
+  const problems: Problem[] = faultsOf(lanes, faults);
   const [first] = kept;
   if (first !== undefined && halted === 0) problems.push(keptOf(kept.length, first));
   if (halted > 0) problems.push(haltedOf(halted, rule.deletion?.maxPerRun ?? 0));
   const conflicts = lanes.flatMap((lane) => [...lane.conflicts.keys()].map((key) => `${key} at ${lane.place.text}`));
   if (conflicts.length > 0) problems.push(...conflictsOf(conflicts, rule.onConflict === 'Fail'));
   return problems;
+}
+
+/** The rule is stalled where nothing goes on before somebody acts: at the source, or at each of the targets. */
+function faultsOf(lanes: readonly Lane[], faults: readonly Fault[]): Problem[] {
+  const everywhere = faults.filter(({ target }) => target === undefined);
+  const each = lanes.map(({ breaker, place }) => {
+    return breaker.fault === undefined ? worstOf(faults, place.text) : failureOf(breaker.fault, 0);
+  });
+  const told = (type: string, { reason, message }: Failure) => [{ type, reason, message }];
+  const stalled =
+    everywhere.find(isStalled) ?? (each.every((fault) => fault && isStalled(fault)) ? each[0] : undefined);
+  if (stalled !== undefined) return told('Stalled', stalled);
+  const found = each.filter((fault) => fault !== undefined);
+  const worst = everywhere[0] ?? found.find(isStalled) ?? found[0];
+  return worst === undefined ? [] : told('InSync', worst);
+}
+
+function worstOf(faults: readonly Fault[], target: string): Failure | undefined {
+  const its = faults.filter((fault) => fault.target === target);
+  return its.find(isStalled) ?? its[0];
+}
+
+function isStalled({ course }: Failure): boolean {
+  return course === 'stalled';
 }
 
 function haltedOf(halted: number, most: number): Problem {

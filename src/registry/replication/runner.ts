@@ -17,9 +17,8 @@ import { failureOf } from './failure.ts';
 import { SharedReads } from './fan-out/shared-source.ts';
 import { Lane } from './lane.ts';
 import { Notes } from './notes.ts';
-import type { Failure } from './pending.ts';
 import { placesOf } from './places.ts';
-import { type Outlook, reported } from './report.ts';
+import { type Fault, type Outlook, reported } from './report.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { ReplicationState } from './state.ts';
 
@@ -95,7 +94,7 @@ export class RuleRunner {
       nextSchedule: this.#scheduled(),
       halted: 0,
       kept: [],
-      fault: undefined,
+      faults: [],
     };
   }
 
@@ -229,14 +228,14 @@ export class RuleRunner {
     const deep = this.#deep;
     this.#deep = false;
     const notes = new Notes(context);
-    const failures: Failure[] = [];
+    const failures: Fault[] = [];
     const began = context.now();
     this.#outlook.nextSchedule = this.#scheduled();
     this.#dueAt = Math.min(this.#dueAt, this.#outlook.nextSchedule);
     try {
       for await (const result of compare({ context, places: this.lanes.map(({ place }) => place), deep, signal })) {
         await this.#take(result, notes);
-        if ('error' in result) failures.push(failureOf(result.error, context.now()));
+        if ('error' in result) failures.push(faultOf(result, context.now()));
       }
       await this.#conclude(notes, began);
     } catch (error) {
@@ -250,10 +249,10 @@ export class RuleRunner {
     this.#settle(failures);
   }
 
-  #settle(failures: readonly Failure[]): void {
+  #settle(failures: readonly Fault[]): void {
     const { context } = this;
     const [first] = failures;
-    this.#outlook.fault = failures.find(({ course }) => course === 'stalled') ?? first;
+    this.#outlook.faults = failures;
     for (const { reason } of failures) this.#parts.metrics.failed(this.loaded.name, reason);
     this.#failures = first === undefined ? 0 : this.#failures + 1;
     if (first === undefined) {
@@ -317,4 +316,8 @@ export class RuleRunner {
     const { schedule, timeZone } = this.loaded.rule;
     return nextTime(schedule, this.context.now(), timeZone);
   }
+}
+
+function faultOf({ error, place }: Extract<RepositoryResult, { error: unknown }>, now: number): Fault {
+  return { ...failureOf(error, now), ...(place !== undefined && { target: place.text }) };
 }

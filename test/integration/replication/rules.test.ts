@@ -72,6 +72,30 @@ test('wrong credentials stall the rule, and right ones take it up again', async 
   await until('no problem', async () => (await a.state('login')).problems.length === 0);
 });
 
+test('one target of two with wrong credentials keeps the other from nothing, and the rule is out of step, not stalled', async () => {
+  const { digest } = await a.pushImage('two/app', '1');
+  const elsewhere = `localhost:${b.server.host.split(':')[1]}`;
+  const targets = [`${b.server.host}/two-good`, `${elsewhere}/two-bad`];
+  const spec = { source: 'here.example/two/*', targets, retry: { minInterval: '1s', maxInterval: '1s' } };
+  const good = connectionTo(b.server);
+  await a.rule('two', spec, [self, good, { ...connectionTo(b.server, elsewhere), password: 'wrong' }]);
+  await until('the image at the good one', async () => (await b.tag('two-good/app', '1')) === digest);
+  const told = async () => (await a.state('two')).problems.map(({ type, reason }) => [type, reason].join());
+  await until('the problem of the other', async () => (await told()).join() === 'InSync,TargetUnauthorized');
+  const next = await a.pushImage('two/app', '2');
+  await until('the next one', async () => (await b.tag('two-good/app', '2')) === next.digest);
+  assert.deepEqual(await told(), ['InSync,TargetUnauthorized']);
+
+  await a.rule('two', spec, [
+    self,
+    ...[elsewhere, b.server.host].map((host) => ({ ...connectionTo(b.server, host), password: 'wrong' })),
+  ]);
+  await until('the whole rule to be stalled', async () => (await told()).join() === 'Stalled,TargetUnauthorized');
+  await a.rule('two', spec, [self, good, connectionTo(b.server, elsewhere)]);
+  await until('both to have all', async () => (await b.tag('two-bad/app', '2')) === next.digest);
+  await until('no problem', async () => (await told()).length === 0);
+});
+
 test('a rule that is gone copies no more, and what it copied stays', async () => {
   await a.rule('leaving', { source: 'here.example/leaving/*', targets: [`${b.server.host}/leaving`] }, [
     self,

@@ -1,10 +1,11 @@
 import type { Digest } from '../../domain/oci/digest.ts';
-import type { ManifestWithBytes } from '../metadata/store.ts';
 
 /** Bytes of answers that are kept for the rest of their second. */
 const mostBytes = 1024 * 1024;
 /** A longer body is written from where it is instead of copied behind its head. */
 export const longestCopied = 16 * 1024;
+/** The same where it is encrypted: what is written in two pieces is copied into one first, for every answer. */
+export const longestCopiedEncrypted = 64 * 1024;
 
 type Headers = Readonly<Record<string, string | number>>;
 
@@ -48,8 +49,11 @@ export class Answers {
     return text === undefined ? undefined : this.#keep(this.#heads, row, Buffer.from(text, 'latin1'));
   }
 
-  /** Head and body of a small manifest in one piece. */
-  whole(row: ManifestWithBytes, headers: (row: ManifestWithBytes) => Headers): Buffer | undefined {
+  /** Head and body of something small in one piece. */
+  whole<Row extends Facts & { readonly bytes: Uint8Array }>(
+    row: Row,
+    headers: (row: Row) => Headers,
+  ): Buffer | undefined {
     this.#tick();
     const known = same(this.#wholes.get(row.digest), row);
     if (known !== undefined) return known;

@@ -3,7 +3,7 @@ import { giveBack } from '../../platform/give-back.ts';
 import type { Caller, Identity } from '../auth/contract.ts';
 import type { Awaitable, BlobRow, ManifestWithBytes } from '../metadata/store.ts';
 import type { BlobReader } from '../storage/store.ts';
-import { type Answers, longestCopied } from './answers.ts';
+import { type Answers, longestCopied, longestCopiedEncrypted } from './answers.ts';
 import { isDisconnect, type Rooms } from './api.ts';
 import { blobHeaders } from './blobs.ts';
 import { heavy } from './intake.ts';
@@ -42,6 +42,8 @@ interface UnderWay {
 export class QuickConnection {
   readonly #socket: Socket;
   readonly #options: QuickOptions;
+  /** Bytes of a body that goes behind its head in one piece. */
+  readonly #mostCopied: number;
   #sender: Sender | undefined;
   #underWay: UnderWay | undefined;
   /** The store has been asked and will answer. */
@@ -57,6 +59,7 @@ export class QuickConnection {
   constructor(socket: Socket, options: QuickOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#mostCopied = 'encrypted' in socket ? longestCopiedEncrypted : longestCopied;
     socket.setTimeout(options.timeouts.first);
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
     socket.on('error', this.#onError).on('timeout', this.#onTimeout);
@@ -182,7 +185,7 @@ export class QuickConnection {
       const head = this.#options.answers.head(row, blobHeaders);
       if (head === undefined) return false;
       const bytes = blobs.content?.(row.key);
-      if (bytes?.byteLength === row.size) return this.#writeTwo(head, { bytes });
+      if (bytes?.byteLength === row.size) return this.#writeKept({ ...row, bytes }, head);
       void this.#stream(row, head, chunk);
       return true;
     });
@@ -223,9 +226,14 @@ export class QuickConnection {
     return this.#when(sent, chunk, (found) => this.#writeManifest(found));
   }
 
+  #writeKept(row: BlobRow & { bytes: Uint8Array }, head: Buffer): boolean {
+    if (row.size > this.#mostCopied) return this.#writeTwo(head, row);
+    return this.#writeOne(this.#options.answers.whole(row, blobHeaders));
+  }
+
   #writeManifest(row: ManifestWithBytes): boolean {
     const { answers } = this.#options;
-    if (row.size > longestCopied) return this.#writeTwo(answers.head(row, manifestHeaders), row);
+    if (row.size > this.#mostCopied) return this.#writeTwo(answers.head(row, manifestHeaders), row);
     return this.#writeOne(answers.whole(row, manifestHeaders));
   }
 

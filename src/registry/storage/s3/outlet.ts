@@ -19,15 +19,36 @@ interface Delivery {
   readonly begin: (done: (error?: Error | null) => void) => void;
 }
 
+interface Waiting {
+  readonly bytes: number;
+  readonly park: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  /** `performance.now()`. */
+  readonly since: number;
+  held: Held | undefined;
+}
+
 /** The client's end: takes chunks with back-pressure, and knows when the client is slow. */
 export class Outlet {
   readonly #sink: Writable;
   readonly #parts: OutletParts;
   #draining: Promise<void> | undefined;
+  /** What the client has not taken yet. */
+  #waiting: Waiting | undefined;
+  /** Of the whole outlet: one for each chunk would cost as much as writing it. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(sink: Writable, parts: OutletParts) {
     this.#sink = sink;
     this.#parts = parts;
+  }
+
+  /** Nothing more is written. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#sink.off('close', this.#onClose);
+    this.#settle(gone());
   }
 
   get closed(): boolean {
@@ -97,37 +118,46 @@ export class Outlet {
 
   /** Waits for what `begin` began, and looks after the client's patience and ours meanwhile. */
   #delivered(bytes: number, { park, begin }: Delivery): Promise<void> {
-    const sink = this.#sink;
-    const { owner, lane, crowded } = this.#parts;
     return new Promise((resolve, reject) => {
-      const since = performance.now();
-      const drop = () => {
-        settle(gone());
-        sink.destroy();
-      };
-      let held: Held | undefined;
-      const settle = (error?: Error) => {
-        clearTimeout(timer);
-        sink.off('close', closed);
-        if (held !== undefined) lane.leave(held);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      const closed = () => settle(gone());
-      const impatient = () => {
-        if (performance.now() - since > STALLED) return drop();
-        if (held === undefined && crowded()) {
-          const slow = { owner, bytes, since, drop };
-          if (lane.admit(slow)) {
-            held = slow;
-            park();
-          }
-        }
-        timer.refresh();
-      };
-      const timer = setTimeout(impatient, PATIENCE);
-      sink.once('close', closed);
-      begin((error) => settle(error ?? undefined));
+      this.#waiting = { bytes, park, resolve, reject, since: performance.now(), held: undefined };
+      if (this.#timer === undefined) {
+        this.#timer = setTimeout(this.#impatient, PATIENCE);
+        this.#sink.once('close', this.#onClose);
+      } else this.#timer.refresh();
+      begin((error) => this.#settle(error ?? undefined));
     });
   }
+
+  #settle(error?: Error): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    if (waiting.held !== undefined) this.#parts.lane.leave(waiting.held);
+    if (error === undefined) waiting.resolve();
+    else waiting.reject(error);
+  }
+
+  readonly #onClose = (): void => {
+    this.#settle(gone());
+  };
+
+  readonly #impatient = (): void => {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    const { owner, lane, crowded } = this.#parts;
+    const { bytes, since } = waiting;
+    const drop = () => {
+      this.#settle(gone());
+      this.#sink.destroy();
+    };
+    if (performance.now() - since > STALLED) drop();
+    else if (waiting.held === undefined && crowded()) {
+      const slow = { owner, bytes, since, drop };
+      if (lane.admit(slow)) {
+        waiting.held = slow;
+        waiting.park();
+      }
+    }
+    this.#timer?.refresh();
+  };
 }

@@ -62,7 +62,15 @@ export class ObjectReader implements BlobReader {
   async send(sink: Writable, start: number, end: number, owner = ''): Promise<void> {
     const small = await this.#small();
     const outlet = new Outlet(sink, { owner, lane: this.#parts.lane, crowded: () => this.#parts.slots.crowded });
-    if (small !== undefined) return outlet.writeShared(small.subarray(start, end + 1));
+    try {
+      if (small !== undefined) await outlet.writeShared(small.subarray(start, end + 1));
+      else await this.#sendAll(outlet, start, end);
+    } finally {
+      outlet.end();
+    }
+  }
+
+  async #sendAll(outlet: Outlet, start: number, end: number): Promise<void> {
     let breaks = 0;
     for (let position = start; position <= end; ) {
       const { reached, broke } = await this.#stretch(outlet, position, end);
@@ -208,16 +216,20 @@ class Passage {
     silentMillis: number,
     take: (chunk: Buffer, idle: (watched: boolean) => void) => Promise<void> | undefined,
   ): Promise<void> {
-    const silent = () => this.#content.body.destroy(new Error(`no byte from the bucket for ${silentMillis} ms`));
-    let timer = setTimeout(silent, silentMillis);
-    const idle = (watched: boolean) => {
-      clearTimeout(timer);
-      if (watched) timer = setTimeout(silent, silentMillis);
+    let watched = true;
+    const timer = setTimeout(() => {
+      if (watched) this.#content.body.destroy(new Error(`no byte from the bucket for ${silentMillis} ms`));
+      else timer.refresh();
+    }, silentMillis);
+    const idle = (on: boolean) => {
+      watched = on;
+      timer.refresh();
     };
     try {
       for await (const chunk of this.#content.body as AsyncIterable<Buffer>) {
         timer.refresh();
-        await take(chunk, idle);
+        const taking = take(chunk, idle);
+        if (taking !== undefined) await taking;
       }
     } finally {
       clearTimeout(timer);

@@ -75,6 +75,11 @@ const bad: Record<string, { text: string; says: RegExp }> = {
     text: `${good}listen: {api: nowhere}\n`,
     says: /line 7: listen\.api: must be "host:port"/,
   },
+  'workers of their own on a file system': {
+    text: `${good}workers: {run: None}\n`,
+    says: /line 7: workers\.run: can only be InPod where storage\.s3 and metadata\.postgres are not both given/,
+  },
+  'no worker at all': { text: `${good}workers: {concurrency: 0}\n`, says: /line 7: workers\.concurrency: / },
   'broken YAML': { text: `${good}auth: {anonymous: Pull\n`, says: /line \d+: / },
   'an empty file': { text: '', says: /the document: .*expected object/ },
   'two documents': { text: `${good}---\n${good}`, says: /malformed/ },

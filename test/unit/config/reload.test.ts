@@ -152,6 +152,23 @@ test('what needs a restart keeps its running value and the old generation; all e
   assert.equal(lines.length, 1, 'said once');
 });
 
+test('how much is done at once changes while it runs, whether anything is done does not', async () => {
+  const stores = `storage: {s3: {bucket: images}}
+metadata: {postgres: {secretDirectory: ${folder}}}`;
+  const shared = (workers: string) =>
+    document(`auth: {token: {privateKeyFile: ${join(folder, 'token.key')}}}\nworkers: ${workers}\n`)
+      .replace(/storage: .*/, stores)
+      .replace(/auth: \{htpasswd.*\n/, '');
+  const { reloader, file } = await running(shared('{run: None}'));
+  writeFileSync(file, shared('{run: None, concurrency: 9}'));
+  await reloader.check();
+  assert.deepEqual(reloader.current.document.workers, { run: 'None', concurrency: 9 });
+  writeFileSync(file, shared('{run: Only, concurrency: 2}'));
+  await reloader.check();
+  assert.deepEqual(reloader.current.document.workers, { run: 'None', concurrency: 2 });
+  assert.match(lines.at(-1)?.message ?? '', /a change of workers\.run needs a restart/);
+});
+
 test('another storage path is not even looked at', async () => {
   const { reloader, file } = await running();
   writeFileSync(file, document('generation: 2\n').replace(`path: ${folder}`, 'path: /nowhere'));

@@ -5,7 +5,7 @@ import { Refusal } from '../../domain/errors.ts';
 import { algorithmOf, type Digest, digestOf } from '../../domain/oci/digest.ts';
 import { Appender } from './filesystem/appender.ts';
 import { Buffers } from './filesystem/buffers.ts';
-import { storageError, unknownUpload, unusableDirectory } from './filesystem/faults.ts';
+import { storageError, unusableDirectory } from './filesystem/faults.ts';
 import { isMissing, Layout, syncFolder } from './filesystem/layout.ts';
 import { OpenFiles } from './filesystem/open-files.ts';
 import { FileReader } from './filesystem/reader.ts';
@@ -13,6 +13,7 @@ import type { Session } from './filesystem/session.ts';
 import { Sessions } from './filesystem/sessions.ts';
 import { Space } from './filesystem/space.ts';
 import type { AppendOptions, BlobReader, BlobStore, StoredBlob, StoredKey } from './store.ts';
+import { unknownUpload } from './upload-refusals.ts';
 
 export interface FilesystemOptions {
   /** The data directory; `uploads` and `blobs` are made in it. */

@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Refusal } from '../../domain/errors.ts';
 import type { Digest } from '../../domain/oci/digest.ts';
 import { StoreError } from '../metadata/store.ts';
-import { unknownUpload } from './filesystem/faults.ts';
-import { SlowLane } from './filesystem/slow-lane.ts';
 import type { RecordStore } from './records.ts';
 import { Appender, type AppenderParts } from './s3/appender.ts';
 import { type Patience, usualPatience } from './s3/attempts.ts';
@@ -21,7 +19,9 @@ import type { Session } from './s3/session.ts';
 import { Sessions } from './s3/sessions.ts';
 import { Slots } from './s3/slots.ts';
 import { uploadsIn } from './s3/uploads.ts';
+import { SlowLane } from './slow-lane.ts';
 import type { AppendOptions, BlobReader, BlobStore, ByteSpan, HeldUse, StoredBlob, StoredKey } from './store.ts';
+import { unknownUpload } from './upload-refusals.ts';
 
 export interface S3Options extends BucketPlace {
   readonly serverSideEncryption?:

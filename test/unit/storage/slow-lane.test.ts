@@ -1,7 +1,7 @@
 /** Who holds buffers without reading makes room for others, and is dropped for them rather than they for him. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SlowLane } from '../../../src/registry/storage/filesystem/slow-lane.ts';
+import { SlowLane } from '../../../src/registry/storage/slow-lane.ts';
 
 const mebibyte = 1024 * 1024;
 

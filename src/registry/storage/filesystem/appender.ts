@@ -1,7 +1,7 @@
 import { Refusal } from '../../../domain/errors.ts';
 import { giveBack } from '../../../platform/give-back.ts';
 import type { AppendOptions } from '../store.ts';
-import { unknownUpload } from './faults.ts';
+import { unknownUpload } from '../upload-refusals.ts';
 import type { Session } from './session.ts';
 import type { Space } from './space.ts';
 

@@ -1,6 +1,6 @@
+import { SlowLane } from '../slow-lane.ts';
 import { BufferPool } from './pool.ts';
 import { openSendfile, type Sendfile } from './sendfile.ts';
-import { SlowLane } from './slow-lane.ts';
 
 /** Buffers that nobody has a use for are freed after this time, milliseconds. */
 const IDLE = 1_000;

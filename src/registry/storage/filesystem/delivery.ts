@@ -1,9 +1,8 @@
 import { Transform, type Writable } from 'node:stream';
+import { gone, PATIENCE } from '../departure.ts';
+import type { Held, SlowLane } from '../slow-lane.ts';
 import type { BufferPool } from './pool.ts';
-import type { Held, SlowLane } from './slow-lane.ts';
 
-/** A client that has not taken a buffer after this time is slow, milliseconds. */
-export const PATIENCE = 200;
 /** A client that has not taken a buffer after this time is gone, milliseconds. */
 const STALLED = 120_000;
 
@@ -67,8 +66,4 @@ function giveBack({ buffer, pool, owner }: Lent, is: { free: boolean; replaced: 
 /** A Transform calls back when it has passed the bytes on, not when they are gone; sockets and responses keep none. */
 function keepsBytes(sink: Writable): boolean {
   return sink instanceof Transform;
-}
-
-export function gone(): Error {
-  return Object.assign(new Error('the client went away'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

@@ -12,15 +12,6 @@ export function noSpace(cause?: unknown): Refusal {
   return new Refusal('TOOMANYREQUESTS', message, { headers: { 'Retry-After': RETRY_AFTER }, cause });
 }
 
-export function unknownUpload(id: string): Refusal {
-  return new Refusal('BLOB_UPLOAD_UNKNOWN', `there is no upload ${id} (any more); begin a new one`);
-}
-
-export function busyUpload(id: string): Refusal {
-  const message = `another request is writing to upload ${id}; wait for it, then ask where the upload stands`;
-  return new Refusal('BLOB_UPLOAD_INVALID', message, { status: 409 });
-}
-
 /** Names what the file system said. Refusals pass through. */
 export function storageError(error: unknown, doing: string): Error {
   if (error instanceof Refusal || error instanceof StoreError) return error;

@@ -1,5 +1,5 @@
 import { giveBack } from '../../../platform/give-back.ts';
-import { shareOf } from './shares.ts';
+import { shareOf } from '../shares.ts';
 
 type Waiter = (buffer: Buffer) => void;
 

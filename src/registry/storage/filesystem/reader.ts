@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
+import { gone } from '../departure.ts';
 import type { BlobReader, ByteSpan } from '../store.ts';
 import type { Buffers } from './buffers.ts';
-import { gone } from './delivery.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 import { readAt, Transfer } from './transfer.ts';
 

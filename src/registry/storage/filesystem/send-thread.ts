@@ -3,7 +3,7 @@
  * in any of its sockets; whatever is not just that (bytes that are on disk alone, clients that stop) it gives back.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { PATIENCE } from './delivery.ts';
+import { PATIENCE } from '../departure.ts';
 import { first, openKernel } from './kernel.ts';
 import { Polled } from './polled.ts';
 import type { FromSendThread, SendThreadData, ToSendThread } from './send-jobs.ts';

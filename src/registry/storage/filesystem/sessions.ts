@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { quiet } from '../patience.ts';
-import { busyUpload, unknownUpload } from './faults.ts';
+import { busyUpload, unknownUpload } from '../upload-refusals.ts';
 import { Hasher } from './hasher.ts';
 import { isMissing, type Layout } from './layout.ts';
 import { Session } from './session.ts';

@@ -1,6 +1,6 @@
 import { Refusal } from '../../../domain/errors.ts';
-import { unknownUpload } from '../filesystem/faults.ts';
 import type { AppendOptions } from '../store.ts';
+import { unknownUpload } from '../upload-refusals.ts';
 import type { Creation } from './bucket.ts';
 import type { Multipart } from './multipart.ts';
 import { MOST_PARTS, type PartPlan } from './part-plan.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Refusal } from '../../../domain/errors.ts';
 import { type Algorithm, algorithmOf, type Digest, digestOf, hexOf } from '../../../domain/oci/digest.ts';
 import { StoreError } from '../../metadata/store.ts';
-import { unknownUpload } from '../filesystem/faults.ts';
+import { unknownUpload } from '../upload-refusals.ts';
 import { Appender, type AppenderParts } from './appender.ts';
 import type { Session } from './session.ts';
 

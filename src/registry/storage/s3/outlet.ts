@@ -1,7 +1,7 @@
 import { Transform, type Writable } from 'node:stream';
 import { giveBack } from '../../../platform/give-back.ts';
-import { gone, PATIENCE } from '../filesystem/delivery.ts';
-import type { Held, SlowLane } from '../filesystem/slow-lane.ts';
+import { gone, PATIENCE } from '../departure.ts';
+import type { Held, SlowLane } from '../slow-lane.ts';
 
 /** A client that has not taken a chunk after this time is gone, milliseconds. */
 const STALLED = 120_000;

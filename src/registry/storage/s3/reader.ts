@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../../metadata/store.ts';
-import { gone } from '../filesystem/delivery.ts';
-import type { SlowLane } from '../filesystem/slow-lane.ts';
+import { gone } from '../departure.ts';
+import type { SlowLane } from '../slow-lane.ts';
 import type { BlobReader, ByteSpan } from '../store.ts';
 import type { Bucket, Pieces } from './bucket.ts';
 import { type KnownObjects, SMALL } from './known-objects.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { busyUpload, unknownUpload } from '../filesystem/faults.ts';
 import { quiet } from '../patience.ts';
+import { busyUpload, unknownUpload } from '../upload-refusals.ts';
 import type { Multipart, Part } from './multipart.ts';
 import { Session } from './session.ts';
 import { Tail, type TailParts } from './tail.ts';

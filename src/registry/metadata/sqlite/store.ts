@@ -25,7 +25,7 @@ import { closed, storeError } from './faults.ts';
 import { importInto } from './import.ts';
 import { LARGEST, ReadCache } from './read-cache.ts';
 import * as blobReads from './reads/blobs.ts';
-import * as imageReads from './reads/images.ts';
+import { ImageReader, imagesOf } from './reads/images.ts';
 import * as inventoryReads from './reads/inventories.ts';
 import * as manifestReads from './reads/manifests.ts';
 import * as nameReads from './reads/names.ts';
@@ -62,12 +62,14 @@ export class SqliteStore implements MetadataStore, Retaining {
   #writer: Writer;
   #release: () => void;
   #path: string;
+  #images: ImageReader;
   #removalDelay: number;
   #cache: ReadCache | undefined;
 
   constructor(parts: SqliteParts) {
     this.#removalDelay = parts.removalDelay;
     this.#path = parts.path;
+    this.#images = new ImageReader(parts.path);
     this.#cache = parts.exclusive ? new ReadCache() : undefined;
     this.#reader = parts.reader;
     this.#writer = parts.writer;
@@ -292,10 +294,10 @@ export class SqliteStore implements MetadataStore, Retaining {
   }
 
   images(repository: string) {
-    return imageReads.images(this.#path, repository);
+    return this.#images.images(repository);
   }
   imagesOf(repository: string, digests: readonly Digest[]) {
-    return this.#read((reader) => imageReads.imagesOf(reader, repository, digests));
+    return this.#read((reader) => imagesOf(reader, repository, digests));
   }
   expire(batch: Expiry) {
     return this.#writing(batch.repository, this.#writer.execute('expireImages', batch));
@@ -330,6 +332,7 @@ export class SqliteStore implements MetadataStore, Retaining {
 
   /** Lets accepted writes finish. The writer goes last, because the last connection tidies the log up. */
   async close() {
+    this.#images.close();
     this.#reader.close();
     await this.#writer.close();
     this.#release();

@@ -26,27 +26,52 @@ export function imagePage(connection: Connection, repository: number, last: numb
   return connection.arrays<RawImage>(PAGE, repository, last);
 }
 
-/**
- * Images of a repository as of one moment: one read transaction on a connection of its own, closed when the reader has finished or
- * given up. Throws StoreError.
- */
-export async function* images(path: string, repository: string): AsyncGenerator<readonly ImageRow[]> {
-  const connection = openForReading(path);
-  try {
-    connection.db.exec('BEGIN');
-    const sql = 'SELECT id FROM repositories WHERE name = ?';
-    const id = connection.get<{ id: number }>(sql, repository)?.id ?? -1;
-    const shape = imageShaper();
-    for (let last = 0; ; await turn()) {
-      const page = imagePage(connection, id, last);
-      if (page.length > 0) yield page.map(shape);
-      last = page.at(-1)?.[0] ?? last;
-      if (page.length < BATCH) return;
+/** Reads the images of one repository after the other: to open a connection takes longer than to read a hundred images. */
+export class ImageReader {
+  readonly #path: string;
+  #idle: Connection | undefined;
+  #isClosed = false;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Images of a repository as of one moment: one read transaction on a connection that nobody else uses meanwhile. Throws StoreError.
+   */
+  async *images(repository: string): AsyncGenerator<readonly ImageRow[]> {
+    const connection = this.#idle ?? openForReading(this.#path);
+    this.#idle = undefined;
+    let done = false;
+    try {
+      connection.db.exec('BEGIN');
+      yield* pages(connection, repository);
+      connection.db.exec('COMMIT');
+      done = true;
+    } catch (error) {
+      throw storeError(error);
+    } finally {
+      // Also where the reader gave up: the transaction is open still.
+      if (done && this.#idle === undefined && !this.#isClosed) this.#idle = connection;
+      else connection.close();
     }
-  } catch (error) {
-    throw storeError(error);
-  } finally {
-    connection.close();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#idle?.close();
+    this.#idle = undefined;
+  }
+}
+
+async function* pages(connection: Connection, repository: string): AsyncGenerator<readonly ImageRow[]> {
+  const id = connection.get<{ id: number }>('SELECT id FROM repositories WHERE name = ?', repository)?.id ?? -1;
+  const shape = imageShaper();
+  for (let last = 0; ; await turn()) {
+    const page = imagePage(connection, id, last);
+    if (page.length > 0) yield page.map(shape);
+    last = page.at(-1)?.[0] ?? last;
+    if (page.length < BATCH) return;
   }
 }
 

@@ -22,8 +22,8 @@ interface Delivery {
 interface Waiting {
   readonly bytes: number;
   readonly park: () => void;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  resolve: () => void;
+  reject: (error: Error) => void;
   /** `performance.now()`. */
   readonly since: number;
   held: Held | undefined;
@@ -33,6 +33,7 @@ interface Waiting {
 export class Outlet {
   readonly #sink: Writable;
   readonly #parts: OutletParts;
+  /** A chunk that the client takes its time for, after `park`. */
   #draining: Promise<void> | undefined;
   /** What the client has not taken yet. */
   #waiting: Waiting | undefined;
@@ -62,14 +63,7 @@ export class Outlet {
   write(chunk: Buffer, park: () => void): Promise<void> | undefined {
     const { byteLength } = chunk;
     if (byteLength === 0 || this.#write(chunk, () => this.#free(chunk))) return undefined;
-    const { promise: parked, resolve } = Promise.withResolvers<void>();
-    const draining = this.#drained(byteLength, () => {
-      park();
-      resolve();
-    });
-    this.#draining = draining;
-    draining.catch(() => undefined);
-    return Promise.race([draining, parked]);
+    return this.#drained(byteLength, park);
   }
 
   /** The same for a chunk that its owner uses again: it is the client's until the promise resolves, or for good with `park`. */
@@ -78,22 +72,13 @@ export class Outlet {
     if (this.#sink instanceof Transform) return this.write(Buffer.from(chunk), park);
     if (this.#sink.destroyed) throw gone();
     if (chunk.byteLength === 0) return undefined;
-    const { promise: parked, resolve } = Promise.withResolvers<void>();
-    const draining = this.#delivered(chunk.byteLength, {
-      park: () => {
-        park();
-        resolve();
-      },
-      begin: (done) => void this.#sink.write(chunk, done),
-    });
-    this.#draining = draining;
-    draining.catch(() => undefined);
-    return Promise.race([draining, parked]);
+    return this.#delivered(chunk.byteLength, { park, begin: (done) => void this.#sink.write(chunk, done) });
   }
 
   /** Writes bytes that others use as well, and waits until the client has taken them. */
   async writeShared(bytes: Buffer): Promise<void> {
     if (bytes.byteLength > 0 && !this.#write(bytes)) await this.#drained(bytes.byteLength, () => undefined);
+    await this.#draining;
   }
 
   #write(chunk: Buffer, done?: () => void): boolean {
@@ -116,7 +101,7 @@ export class Outlet {
     return this.#delivered(bytes, { park, begin: (done) => void this.#sink.once('drain', done) });
   }
 
-  /** Waits for what `begin` began, and looks after the client's patience and ours meanwhile. */
+  /** Waits for what `begin` began, or for `park`, and looks after the client's patience and ours meanwhile. */
   #delivered(bytes: number, { park, begin }: Delivery): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting = { bytes, park, resolve, reject, since: performance.now(), held: undefined };
@@ -137,6 +122,14 @@ export class Outlet {
     else waiting.reject(error);
   }
 
+  /** Whoever waits goes on; `ready` waits for the client. */
+  #park(waiting: Waiting): void {
+    waiting.park();
+    waiting.resolve();
+    this.#draining = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
+    this.#draining.catch(() => undefined);
+  }
+
   readonly #onClose = (): void => {
     this.#settle(gone());
   };
@@ -155,7 +148,7 @@ export class Outlet {
       const slow = { owner, bytes, since, drop };
       if (lane.admit(slow)) {
         waiting.held = slow;
-        waiting.park();
+        this.#park(waiting);
       }
     }
     this.#timer?.refresh();

@@ -11,7 +11,7 @@ import { type BucketRegistry, startBucketRegistry } from './server.ts';
 
 const mebibyte = 1024 * 1024;
 /** The promise is 100 MiB; with the SDK, which takes 8 of them before anything is asked, this is what is held at present. */
-const bound = 116 * mebibyte;
+const bound = 104 * mebibyte;
 
 let dist: string;
 let bucket: Bucket;

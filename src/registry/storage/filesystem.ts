@@ -175,8 +175,7 @@ export class FilesystemStore implements BlobStore {
     // The folder may be new, and is made durable meanwhile: one that stays empty does no harm.
     const syncing = Promise.all([session.synced(), this.#layout.ensure(dirname(path))]).then(() => undefined);
     syncing.catch(() => undefined);
-    const hex =
-      (await session.hexDigest(algorithm)) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
+    const hex = session.hexDigest(algorithm) ?? (await this.#rehash(session.file, algorithm).catch(keep(syncing)));
     await syncing;
     if (digestOf(algorithm, hex) !== digest) {
       session.ended = true;

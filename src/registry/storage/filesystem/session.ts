@@ -1,13 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Algorithm } from '../../../domain/oci/digest.ts';
-import type { FileHash } from './hasher.ts';
 
 /** Bytes after which the disk is set to work while more arrive, so that little is left to wait for when an upload is finished. */
 const EARLY = 8 * 1024 * 1024;
-
-/** Of an upload that grows past so many bytes it is decided who hashes the rest. */
-const LARGE = 2 * 1024 * 1024;
 
 /** An upload that is open in this process: its file and the hash of what was written so far. */
 export class Session {
@@ -23,17 +19,12 @@ export class Session {
   closed = false;
   usedAt: number;
   #hash: { algorithm: Algorithm; hash: Hash; at: number } | undefined;
-  /** In its place once the upload is large. */
-  #following: FileHash | undefined;
-  #follow: ((algorithm: Algorithm) => FileHash | undefined) | undefined;
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   /** Why bytes that were written did not reach the disk. */
   #loss: Error | undefined;
 
-  /** @param follow hashes the file elsewhere, from its beginning, where that is of use; asked once */
-  constructor(id: string, file: FileHandle, size: number, follow?: (algorithm: Algorithm) => FileHash | undefined) {
-    this.#follow = follow;
+  constructor(id: string, file: FileHandle, size: number) {
     this.id = id;
     this.file = file;
     this.size = size;
@@ -56,7 +47,6 @@ export class Session {
   wrote(bytes: number): void {
     this.size += bytes;
     this.#unsynced += bytes;
-    this.#following?.grown(this.size);
     if (this.#unsynced >= EARLY && this.#syncing === undefined) this.#sync();
   }
 
@@ -89,28 +79,17 @@ export class Session {
 
   /** Takes bytes that stand at `position` in the file into the running hash. */
   hash(chunk: Uint8Array, position: number): void {
-    if (this.#following !== undefined) return;
     if (this.#hash?.at !== position) return void this.forgetHash();
-    if (position >= LARGE) this.#handOver(this.#hash.algorithm);
-    this.#hash?.hash.update(chunk);
-    if (this.#hash !== undefined) this.#hash.at += chunk.byteLength;
-  }
-
-  #handOver(algorithm: Algorithm): void {
-    this.#following = this.#follow?.(algorithm);
-    this.#follow = undefined;
-    if (this.#following !== undefined) this.#hash = undefined;
+    this.#hash.hash.update(chunk);
+    this.#hash.at += chunk.byteLength;
   }
 
   forgetHash(): void {
     this.#hash = undefined;
-    this.#following?.close();
-    this.#following = undefined;
   }
 
   /** The running hash in hex, where it covers the whole file with that algorithm. */
-  async hexDigest(algorithm: Algorithm): Promise<string | undefined> {
-    if (this.#following?.algorithm === algorithm) return this.#following.digest(this.size);
+  hexDigest(algorithm: Algorithm): string | undefined {
     if (this.#hash === undefined || this.#hash.algorithm !== algorithm || this.#hash.at !== this.size) return undefined;
     return this.#hash.hash.copy().digest('hex');
   }

@@ -1,7 +1,6 @@
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { quiet } from '../patience.ts';
 import { busyUpload, unknownUpload } from '../upload-refusals.ts';
-import { Hasher } from './hasher.ts';
 import { isMissing, type Layout } from './layout.ts';
 import { Session } from './session.ts';
 
@@ -17,7 +16,6 @@ export class Sessions {
   #layout: Layout;
   #open = new Map<string, Promise<Session>>();
   #sweeper: NodeJS.Timeout;
-  #hasher = new Hasher();
   /** Uploads that a request is writing to, or finishing. */
   #atWork = 0;
 
@@ -31,15 +29,7 @@ export class Sessions {
   async create(id: string): Promise<void> {
     await this.#makeRoom();
     const file = await open(this.#layout.upload(id), 'wx+', 0o640);
-    this.#open.set(id, Promise.resolve(this.#sessionOf(id, file, 0)));
-  }
-
-  /** One upload alone is hashed sooner by the loop that has its bytes at hand; several would wait for each other there. */
-  #sessionOf(id: string, file: FileHandle, size: number): Session {
-    const path = this.#layout.upload(id);
-    return new Session(id, file, size, (algorithm) =>
-      this.#atWork > 1 ? this.#hasher.follow(path, algorithm) : undefined,
-    );
+    this.#open.set(id, Promise.resolve(new Session(id, file, 0)));
   }
 
   /** Runs `work` on an upload that nobody else is working on. Throws Refusal BLOB_UPLOAD_UNKNOWN, or 409 where it is busy. */
@@ -96,7 +86,6 @@ export class Sessions {
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     for (const id of [...this.#open.keys()]) await this.forget(id, true);
-    await this.#hasher.close();
   }
 
   async #session(id: string): Promise<Session> {
@@ -113,7 +102,7 @@ export class Sessions {
   async #reopen(id: string): Promise<Session> {
     try {
       const file = await open(this.#layout.upload(id), 'r+');
-      return this.#sessionOf(id, file, (await file.stat()).size);
+      return new Session(id, file, (await file.stat()).size);
     } catch (error) {
       throw isMissing(error) ? unknownUpload(id) : error;
     }

@@ -13,7 +13,8 @@ const largestPage = 10_000;
 export async function listTags(rooms: Rooms, exchange: Exchange, repository: string): Promise<void> {
   const { metadata, gate } = rooms;
   gate.authorize(exchange.identity, 'Pull', repository, exchange.caller);
-  if (wantsPeerTags(exchange) && gate.allows(exchange.identity, 'Replicate', repository)) {
+  const asPeer = wantsPeerTags(exchange);
+  if (asPeer && gate.allows(exchange.identity, 'Replicate', repository)) {
     // Loaded with the first that asks: most registries have no peer.
     const { listPeerTags } = await import('./peer-tags.ts');
     return await listPeerTags(rooms, exchange, repository);
@@ -24,7 +25,19 @@ export async function listTags(rooms: Rooms, exchange: Exchange, repository: str
     throw new Refusal('NAME_UNKNOWN', `there is no repository ${repository} here`);
   }
   const headers = more ? { link: next(`/v2/${repository}/tags/list`, entries, query) } : {};
-  replyJson(exchange, { name: repository, tags: entries }, { headers });
+  const hint = asPeer ? signInHint(rooms, exchange, repository) : {};
+  replyJson(exchange, { name: repository, tags: entries }, { headers: { ...headers, ...hint } });
+}
+
+/** RFC 9110 §11.6.1: whoever may pull without a name is told that with one there is more to be had. */
+function signInHint({ gate }: Rooms, { identity, caller }: Exchange, repository: string): Record<string, string> {
+  try {
+    gate.authorize(identity, 'Replicate', repository, caller);
+    return {};
+  } catch (error) {
+    if (error instanceof Refusal) return error.headers;
+    throw error;
+  }
 }
 
 /** `GET /v2/_catalog` (Docker Registry HTTP API V2 §"Listing Repositories"): names that the caller may pull from. */

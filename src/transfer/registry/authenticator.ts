@@ -59,6 +59,13 @@ export class Authenticator {
     return `Bearer ${(await this.#token(scopes, credentials, signal)).value}`;
   }
 
+  /** Whether there are credentials that nobody has asked for yet. */
+  async canSignIn(scopes: readonly string[]): Promise<boolean> {
+    if (this.#challenge !== undefined) return false;
+    const { username, identityToken, registryToken } = (await this.#credentials(scopes)) ?? {};
+    return username !== undefined || identityToken !== undefined || registryToken !== undefined;
+  }
+
   /** The token endpoint that was asked without credentials although there are some: see `credentialsForRealm`. */
   get withheldFrom(): string | undefined {
     return this.#withheldFrom;

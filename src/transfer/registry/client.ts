@@ -46,6 +46,8 @@ export interface RegistryRequest {
   readonly body?: AsyncIterable<Buffer> | Buffer;
   /** Not tried again here: who asks counts the attempts. */
   readonly once?: boolean;
+  /** Whom it knows it may tell more: where it says so (RFC 9110 §11.6.1), the request is sent again with the credentials there are. */
+  readonly signsIn?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -166,7 +168,7 @@ export class RegistryClient {
     const reached = await this.#reach(request.signal);
     const url = new URL(request.path, reached.base);
     let answer = await this.#send(request, url, reached);
-    if (answer.status === 401 && url.origin === reached.base.origin) {
+    if (url.origin === reached.base.origin && (answer.status === 401 || (await this.#tellsMore(answer, request)))) {
       this.#relearn(answer, request, reached);
       if (isStream(request.body)) throw await this.#refusedMidway(answer, request);
       discard(answer);
@@ -212,6 +214,12 @@ export class RegistryClient {
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.large === undefined ? {} : { large: request.large }),
     });
+  }
+
+  /** Whether an answer for anybody is another one for whom the registry knows, and there is somebody to be. */
+  async #tellsMore(answer: AnyAnswer, { signsIn = false, accept, scopes }: AnyRequest): Promise<boolean> {
+    if (!signsIn || !accept.includes(answer.status) || challengesOf(answer).length === 0) return false;
+    return await this.#authenticator.canSignIn(scopes);
   }
 
   #relearn(answer: AnyAnswer, request: RegistryRequest, { base, verified }: Reached): void {

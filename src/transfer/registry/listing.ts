@@ -13,6 +13,8 @@ export interface PageRequest {
   readonly what: string;
   /** Media types of lists; JSON unless given. */
   readonly accept?: string;
+  /** See RegistryRequest. */
+  readonly signsIn?: boolean;
 }
 
 const maxPageBytes = 16 * 1_048_576;
@@ -72,7 +74,7 @@ export async function* listRepositories(client: RegistryClient, signal: AbortSig
 /** Follows `Link: rel="next"` on the registry itself, whatever host the link names. */
 export async function* listPages(
   client: RegistryClient,
-  { path, scopes, what, accept }: PageRequest,
+  { path, scopes, what, accept, signsIn = false }: PageRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Record<string, unknown>> {
   const seen = new Set<string>();
@@ -88,6 +90,7 @@ export async function* listPages(
       what,
       accept: [200],
       headers: { accept: accept ?? 'application/json, application/vnd.oci.image.index.v1+json' },
+      signsIn,
       signal,
     } as const;
     const answer = await client.read(request, maxPageBytes);

@@ -116,6 +116,7 @@ export class RemoteSide implements Side {
       scopes: [pullScope(repository)],
       what: `list the tags of ${repository}`,
       accept: `${peerTags}, application/json`,
+      signsIn: true,
     };
     const found = new Pages(this.#client.host);
     try {

@@ -45,7 +45,7 @@ export class DirectWrites {
         moved: () => attempt.alive(),
       });
       if (head?.status === 200) {
-        await wire.rest();
+        await wire.rest(attempt.signal);
         return { etag: head.headers.get('etag') };
       }
       wire.destroy();

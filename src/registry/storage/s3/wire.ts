@@ -34,6 +34,8 @@ interface Exchange {
   head: Head | undefined;
   /** Bytes of the body that have not been lent yet. */
   left: number;
+  /** Nothing of the request is left to be written. */
+  sent: boolean;
   readonly answered: (error?: Error) => void;
 }
 
@@ -78,6 +80,7 @@ export class Wire {
     const exchange: Exchange = {
       head: undefined,
       left: 0,
+      sent: body === undefined,
       answered: (error) => (error === undefined ? resolve() : reject(error)),
     };
     const abort = () => this.destroy(signal.reason as Error);
@@ -107,10 +110,16 @@ export class Wire {
     if (!body.ended) this.destroy(error);
   }
 
-  /** Takes what is left of an answer that nobody reads, so that the connection may be used again. */
-  async rest(): Promise<void> {
+  /** Takes what is left of an answer that nobody reads, so that the connection may be used again. Rejects where it does not come. */
+  async rest(signal: AbortSignal): Promise<void> {
     if ((this.#exchange?.left ?? 0) > MOST_REST) return this.destroy();
-    for await (const _ of this.body());
+    const abort = () => this.destroy(signal.reason as Error);
+    signal.addEventListener('abort', abort);
+    try {
+      for await (const _ of this.body());
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   #next(exchange: Exchange): Promise<IteratorResult<Buffer, undefined>> {
@@ -147,6 +156,7 @@ export class Wire {
         socket.cork();
       }
       socket.uncork();
+      exchange.sent = true;
     } catch (error) {
       // An answer that came early is an answer; nothing else can follow it here.
       this.#reusable = false;
@@ -175,6 +185,8 @@ export class Wire {
 
   /** Nothing more is to come: the connection may be used again. */
   #rest(): void {
+    // Of a body that was answered early, the rest would be taken for the next one's beginning, or that for the rest.
+    if (this.#exchange?.sent === false) this.#reusable = false;
     this.#exchange = undefined;
     this.#arrivals.takeBack();
     // More than was announced belongs to nobody.

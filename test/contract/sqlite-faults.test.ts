@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { databasePath, openSqlite } from '../../src/registry/metadata/sqlite/open.ts';
+import { ThreadWriter } from '../../src/registry/metadata/sqlite/thread-writer.ts';
 import type { StoreError } from '../../src/registry/metadata/store.ts';
 import { by, digest, manifest, temporaryFolder } from './fixtures.ts';
 
@@ -179,6 +180,18 @@ test('a thread that dies rejects what waits and says so once', async () => {
   assert.deepEqual(said.trim().split('\n').sort(), ['death io', 'later closed', 'rejected io']);
   assert.equal(code, 7);
   await folder.remove();
+});
+
+test('where the thread cannot be made, what waits is rejected and it is said once', async () => {
+  const deaths: Error[] = [];
+  // What cannot be handed to a thread keeps one from being made, as a limit of processes does.
+  const reserve = { path: (() => '') as unknown as string, bytes: 0 };
+  const writer = new ThreadWriter({ path: 'none', reserve, onDeath: (error) => deaths.push(error) });
+  const write = () => writer.execute('deleteUpload', { id: 'x' } as never);
+  await Promise.all([1, 2].map(() => assert.rejects(write(), { kind: 'io' })));
+  await assert.rejects(write(), { kind: 'closed' });
+  await writer.close();
+  assert.equal(deaths.length, 1);
 });
 
 test('the reserve is taken while there is room', async () => {

@@ -80,7 +80,12 @@ export class ThreadWriter implements Writer {
   /** One message for all that was asked in this turn of the event loop. */
   #send(): void {
     if (this.#outbox.length === 0 || this.#state === 'dead') return;
-    this.#worker ??= this.#start();
+    try {
+      this.#worker ??= this.#start();
+    } catch (error) {
+      this.#die(error);
+      return;
+    }
     this.#worker.postMessage({ commands: this.#outbox } satisfies ToThread, movable(this.#outbox));
     this.#outbox = [];
   }

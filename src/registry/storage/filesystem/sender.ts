@@ -81,8 +81,13 @@ export class Sender {
   #start(): void {
     const bell = this.#kernel.bell();
     if (bell === undefined) return;
-    const thread = new SendJobs(this.#kernel, { bell, sent: this.#sent }, (to) => this.#onChange(thread, to));
-    this.#thread = thread;
+    try {
+      const thread = new SendJobs(this.#kernel, { bell, sent: this.#sent }, (to) => this.#onChange(thread, to));
+      this.#thread = thread;
+    } catch {
+      // There is none to be had, as where a container may have so many: the event loop goes on alone.
+      this.#kernel.close(bell);
+    }
   }
 
   #onChange(thread: SendJobs, to: Change): void {

@@ -65,6 +65,20 @@ test('no more than twice the share waits for a slow disk', async () => {
   assert.ok(most <= 2 * share.gather, `${most} bytes`);
 });
 
+test('a client that sends byte by byte fills no memory while the disk is slow', async () => {
+  const { written, session } = notedFile({ delay: 20 });
+  let most = 0;
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    for (let sent = 0; sent < 20_000; sent++) {
+      most = Math.max(most, sent - written());
+      yield new Uint8Array(1);
+    }
+  }
+  await appender(session).run(bytes(), undefined);
+  assert.ok(most <= 2 * 1024, `${most} chunks`);
+  assert.equal(session.size, 20_000);
+});
+
 test('a write that failed ends the body, also where it was begun because nothing came', async () => {
   const { written, session } = notedFile({ full: 2 * chunk });
   let sent = 0;

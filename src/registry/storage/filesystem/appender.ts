@@ -7,6 +7,8 @@ import type { Space } from './space.ts';
 
 /** What arrived waits this long for more before it is written, milliseconds: an idle upload holds nothing. */
 const LULL = 4;
+/** So many chunks are enough, however short: each costs a hundred bytes beside its own, and one call takes no more (`IOV_MAX`). */
+const MOST_CHUNKS = 1024;
 
 /** How much an upload may gather, bytes. */
 export interface Share {
@@ -48,7 +50,7 @@ export class Appender {
         if (accepted > this.#limit) throw tooLarge(this.#limit);
         this.#gathered.push(chunk);
         this.#gatheredBytes += chunk.byteLength;
-        if (this.#gatheredBytes >= this.#share.gather) await this.#flush();
+        if (this.#isEnough) await this.#flush();
         else this.#lull ??= setTimeout(() => void this.#flush().catch(() => undefined), LULL);
       }
     } catch (error) {
@@ -56,6 +58,10 @@ export class Appender {
       throw error;
     }
     await this.#settle();
+  }
+
+  get #isEnough(): boolean {
+    return this.#gatheredBytes >= this.#share.gather || this.#gathered.length >= MOST_CHUNKS;
   }
 
   async #settle(): Promise<void> {

@@ -75,6 +75,14 @@ export function metadataListContract(name: string, open: OpenMetadata): void {
         );
         assert.deepEqual(await store.referrers(repository, digest(0x98), { limit: 9 }), []);
         assert.deepEqual(await store.referrers(fresh(), subject, { limit: 9 }), []);
+        const pairs = await store.referrerPairs(repository, [digest(0x98), digest(1), subject], 99);
+        assert.deepEqual(
+          pairs.map((pair) => `${pair.subject} ${pair.digest}`).sort(),
+          [1, 2, 3, 4, 5, 6].map((n) => `${subject} ${digest(n)}`).sort(),
+        );
+        assert.equal((await store.referrerPairs(repository, [subject], 2)).length, 2);
+        assert.deepEqual(await store.referrerPairs(repository, [], 9), []);
+        assert.deepEqual(await store.referrerPairs(fresh(), [subject], 9), []);
         await store.deleteManifest(repository, digest(3), by(1));
         assert.equal((await store.referrers(repository, subject, { limit: 99 })).length, 5);
       });

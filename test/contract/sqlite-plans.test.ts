@@ -71,6 +71,7 @@ function readAll(connection: Connection): void {
   rules.rule(connection, 'retention', 'n');
   rules.rules(connection, 'retention');
   rules.identity(connection);
+  replicating.referrerPairs(connection, repository, { subjects: [some], limit: 1 });
   replicating.tagRecords(connection, repository, { last: 'a', limit: 1 });
   replicating.tagRecord(connection, repository, 't');
   const route = { rule: 'n', target: 'x' };

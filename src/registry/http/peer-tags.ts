@@ -1,7 +1,7 @@
 /** The list of tags for other registries of this project: with digests, versions and tombstones, in place of a request for each tag. */
 import type { Digest } from '../../domain/oci/digest.ts';
 import type { TagRecord } from '../metadata/replicating.ts';
-import { type OwnReferrers, referrersOf } from '../replication/own/referrers.ts';
+import { referrersOf } from '../replication/own/referrers.ts';
 import { peerTags } from '../replication/peer-list.ts';
 import type { Rooms } from './api.ts';
 import { type Exchange, replyJson } from './exchange.ts';
@@ -26,15 +26,12 @@ export async function listPeerTags(rooms: Rooms, exchange: Exchange, repository:
       : await metadata.tagRecords(repository, { limit: limit + 1, ...(last !== undefined && { last }) });
   const records = asked.length > 0 ? found : found.slice(0, limit);
   const registry = await metadata.identity();
-  const known: OwnReferrers = { children: new Map() };
-  const tags = [];
-  for (const record of records) {
-    const referrers = query.get('referrers') === 'true' && record.deleted === undefined;
-    tags.push({
-      ...shown(record, registry),
-      ...(referrers && { referrers: await referrersOf(metadata, known, { repository, ...record }) }),
-    });
-  }
+  const images = query.get('referrers') === 'true' ? records.filter(({ deleted }) => deleted === undefined) : [];
+  const hashes = await referrersOf(metadata, { children: new Map() }, { repository, images });
+  const tags = records.map((record) => {
+    const referrers = record.deleted === undefined ? hashes.get(record.digest) : undefined;
+    return { ...shown(record, registry), ...(referrers !== undefined && { referrers }) };
+  });
   const flows = await rooms.peers?.flows(repository);
   const more = found.length > records.length && records.length > 0;
   const next = `</v2/${repository}/tags/list?n=${limit}&last=${encodeURIComponent(records.at(-1)?.tag ?? '')}${query.get('referrers') === 'true' ? '&referrers=true' : ''}>; rel="next"`;

@@ -10,6 +10,8 @@ export interface Replicating {
   deleteReplicatedTag(deletion: ReplicatedDeletion): Promise<ReplicatedDeletionResult>;
   /** Tags with what they point at, and tombstones, in the order of their names after `last`, at most `limit`. */
   tagRecords(repository: string, page: { last?: string; limit: number }): Awaitable<TagRecord[]>;
+  /** What refers to any of these images, each with which it refers to, in no order; at most `limit` (where so many come, there may be more). */
+  referrerPairs(repository: string, subjects: readonly Digest[], limit: number): Awaitable<ReferrerPair[]>;
   tagRecord(repository: string, tag: string): Awaitable<TagRecord | undefined>;
   /** What is known of the tags at a rule's target, in the order of (repository, tag) after `last`. */
   copies(rule: string, target: string, page: { last?: CopyKey; limit: number }): Awaitable<CopyRow[]>;
@@ -35,6 +37,11 @@ export interface TagRecord {
   readonly changedAt: Millis;
   readonly pushedAt?: Millis;
   readonly deleted?: 'deleted' | 'expired';
+}
+
+export interface ReferrerPair {
+  readonly subject: Digest;
+  readonly digest: Digest;
 }
 
 export interface CopyKey {

@@ -54,6 +54,7 @@ async function readAll(store: MetadataStore): Promise<void> {
   await store.rule('retention', 'n');
   await store.rules('retention');
   await store.identity();
+  await store.referrerPairs(repository, [some], 1);
   await store.tagRecords(repository, { last: 'a', limit: 1 });
   await store.tagRecord(repository, 't');
   await store.copies('n', 'x', { last: { repository, tag: 't' }, limit: 1 });

@@ -1,7 +1,9 @@
+import type { Digest } from '../../../domain/oci/digest.ts';
 import { copyOf, type RawCopy, type RawTagRecord, tagRecordOf } from '../raw-replicating.ts';
 import type {
   CopyKey,
   CopyRow,
+  ReferrerPair,
   ReplicatedDeletion,
   ReplicatedDeletionResult,
   Replicating,
@@ -29,6 +31,12 @@ const records: Statement = {
   text: `(${LIVE} > $2 ORDER BY t.name LIMIT $3) UNION ALL (${BURIED} > $2 ORDER BY name LIMIT $3) ORDER BY tag LIMIT $3`,
 };
 const record: Statement = { name: 'tag_record', text: `${LIVE} = $2 UNION ALL ${BURIED} = $2` };
+
+const pairs: Statement = {
+  name: 'referrer_pairs',
+  text: `SELECT m.subject, m.digest FROM unnest($2::text[]) AS q (subject)
+    JOIN manifests m ON m.repository_id = ${ID} AND m.subject = q.subject LIMIT $3`,
+};
 
 const COPY = `c.repository, c.tag, c.digest, c.referrers, c.copied_at AS "copiedAt", c.missing_since AS "missingSince"`;
 const list: Statement = {
@@ -67,6 +75,10 @@ export class PostgresReplicating implements Replicating {
   async tagRecords(repository: string, page: { last?: string; limit: number }): Promise<TagRecord[]> {
     const { last = '', limit } = page;
     return (await this.#database.read<RawTagRecord>(records, [repository, last, limit])).map(tagRecordOf);
+  }
+
+  async referrerPairs(repository: string, subjects: readonly Digest[], limit: number): Promise<ReferrerPair[]> {
+    return await this.#database.read<ReferrerPair>(pairs, [repository, subjects, limit]);
   }
 
   async tagRecord(repository: string, tag: string): Promise<TagRecord | undefined> {

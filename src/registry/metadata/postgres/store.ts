@@ -240,6 +240,9 @@ export class PostgresStore implements MetadataStore {
   tagRecords(repository: string, page: { last?: string; limit: number }) {
     return this.#replicating.tagRecords(repository, page);
   }
+  referrerPairs(repository: string, subjects: readonly Digest[], limit: number) {
+    return this.#replicating.referrerPairs(repository, subjects, limit);
+  }
   tagRecord(repository: string, tag: string) {
     return this.#replicating.tagRecord(repository, tag);
   }

@@ -277,6 +277,9 @@ export class SqliteStore implements MetadataStore, Retaining {
   tagRecords(repository: string, page: { last?: string; limit: number }) {
     return this.#read((reader) => replicationReads.tagRecords(reader, repository, page));
   }
+  referrerPairs(repository: string, subjects: readonly Digest[], limit: number) {
+    return this.#read((reader) => replicationReads.referrerPairs(reader, repository, { subjects, limit }));
+  }
   tagRecord(repository: string, tag: string) {
     return this.#read((reader) => replicationReads.tagRecord(reader, repository, tag));
   }

@@ -5,7 +5,7 @@ import type { ListedTag, Listing, Side, SideImage, TagDeletion } from '../side.t
 import { ownFault } from './faults.ts';
 import { OwnImage } from './own-image.ts';
 import type { Pins } from './pins.ts';
-import { type OwnImageName, type OwnReferrers, referrersOf } from './referrers.ts';
+import { type OwnReferrers, referrersOf } from './referrers.ts';
 import type { OwnStores } from './write-blob.ts';
 
 export interface OwnSideOptions {
@@ -56,18 +56,20 @@ export class OwnSide implements Side {
       const records = await this.#read(signal, () =>
         this.#metadata.tagRecords(repository, { limit: page, ...(last !== undefined && { last }) }),
       );
-      for (const record of records) tags.set(record.tag, await this.#listed(repository, record, signal));
+      for (const listed of await this.#listed(repository, records, signal)) tags.set(listed.tag, listed);
       last = records.at(-1)?.tag;
       if (records.length < page) return { tags, identity: await this.#who(signal), whole: true };
     }
   }
 
   async look(repository: string, names: readonly string[], signal: AbortSignal): Promise<Listing> {
-    const tags = new Map<string, ListedTag>();
+    const records: TagRecord[] = [];
     for (const tag of names) {
       const record = await this.#read(signal, () => this.#metadata.tagRecord(repository, tag));
-      if (record !== undefined) tags.set(tag, await this.#listed(repository, record, signal));
+      if (record !== undefined) records.push(record);
     }
+    const listed = await this.#listed(repository, records, signal);
+    const tags = new Map(listed.map((tag) => [tag.tag, tag]));
     return { tags, identity: await this.#who(signal), whole: false };
   }
 
@@ -100,16 +102,15 @@ export class OwnSide implements Side {
     return this.#identity;
   }
 
-  async #listed(repository: string, record: TagRecord, signal: AbortSignal): Promise<ListedTag> {
-    const origin = record.origin ?? (await this.#who(signal));
-    if (record.deleted !== undefined || !this.#options.signatures) return { ...record, origin };
-    const { digest, mediaType } = record;
-    const referrers = await this.#referrersOf({ repository, digest, mediaType }, signal);
-    return { ...record, origin, referrers };
-  }
-
-  async #referrersOf(image: OwnImageName, signal: AbortSignal): Promise<string> {
-    return await this.#read(signal, () => referrersOf(this.#metadata, this.#options.referrers, image));
+  async #listed(repository: string, records: readonly TagRecord[], signal: AbortSignal): Promise<ListedTag[]> {
+    const { signatures, referrers: known } = this.#options;
+    const self = await this.#who(signal);
+    const images = signatures ? records.filter(({ deleted }) => deleted === undefined) : [];
+    const hashes = await this.#read(signal, () => referrersOf(this.#metadata, known, { repository, images }));
+    return records.map((record) => {
+      const referrers = record.deleted === undefined ? hashes.get(record.digest) : undefined;
+      return { ...record, origin: record.origin ?? self, ...(referrers !== undefined && { referrers }) };
+    });
   }
 
   async #read<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {

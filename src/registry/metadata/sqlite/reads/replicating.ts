@@ -1,5 +1,6 @@
+import type { Digest } from '../../../../domain/oci/digest.ts';
 import { copyOf, type RawCopy, type RawTagRecord, tagRecordOf } from '../../raw-replicating.ts';
-import type { CopyKey, CopyRow, TagRecord } from '../../replicating.ts';
+import type { CopyKey, CopyRow, ReferrerPair, TagRecord } from '../../replicating.ts';
 import type { Connection } from '../connection.ts';
 
 const ID = '(SELECT id FROM repositories WHERE name = ?1)';
@@ -22,6 +23,18 @@ export function tagRecords(
 export function tagRecord(connection: Connection, repository: string, tag: string): TagRecord | undefined {
   const raw = connection.get<RawTagRecord>(`${LIVE} = ?2 UNION ALL ${BURIED} = ?2`, repository, tag);
   return raw === undefined ? undefined : tagRecordOf(raw);
+}
+
+/** Each of the subjects is looked up in the index: the order of the join is the order it is written in. */
+const PAIRS = `SELECT m.subject, m.digest FROM json_each(?2) CROSS JOIN manifests m
+  WHERE m.repository_id = ${ID} AND m.subject = json_each.value LIMIT ?3`;
+
+export function referrerPairs(
+  connection: Connection,
+  repository: string,
+  { subjects, limit }: { subjects: readonly Digest[]; limit: number },
+): ReferrerPair[] {
+  return connection.all<ReferrerPair>(PAIRS, repository, JSON.stringify(subjects), limit);
 }
 
 const COPY = `SELECT repository, tag, digest, referrers, copied_at AS copiedAt, missing_since AS missingSince FROM copies

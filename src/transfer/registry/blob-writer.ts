@@ -256,9 +256,11 @@ class Upload {
   #judge(error: unknown): unknown {
     // The source has tried again itself.
     if (isTransferError(error) && error.side === 'source') throw error;
-    if (!isTransferError(error, 'Refused')) return error;
     const passing = (why: TransferError) =>
-      new TransferError('Interrupted', why.message, { status: why.status ?? 0, cause: why });
+      new TransferError('Interrupted', why.message, { status: why.status ?? 0, codes: why.codes, cause: why });
+    // The upload is gone, or belongs to whom we were before we signed in: another one is begun.
+    if (isTransferError(error, 'NotFound') && this.#session !== undefined) return passing(error);
+    if (!isTransferError(error, 'Refused')) return error;
     if (error.status === 416) return passing(error);
     if (error.status === 413 && this.#chunkBytes === undefined && this.#blob.size > smallChunk) {
       this.#chunkBytes = smallChunk;

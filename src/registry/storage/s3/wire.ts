@@ -29,6 +29,13 @@ export interface Outgoing {
   moved(): void;
 }
 
+export interface WireEvents {
+  /** An answer was taken whole: the next may be asked for. */
+  idle(wire: Wire): void;
+  /** It is of no use any more. */
+  gone(wire: Wire): void;
+}
+
 /** What is asked of a connection at the moment. */
 interface Exchange {
   head: Head | undefined;
@@ -45,7 +52,7 @@ interface Exchange {
  */
 export class Wire {
   readonly #socket: Socket;
-  readonly #onIdle: (wire: Wire) => void;
+  readonly #events: WireEvents;
   readonly #arrivals = new Arrivals();
   #exchange: Exchange | undefined;
   /** Wakes whoever waits for bytes. */
@@ -54,9 +61,8 @@ export class Wire {
   #reusable = true;
   #dropped = false;
 
-  /** @param onIdle called when an answer was taken whole, and the next may be asked for */
-  constructor(place: WirePlace, onIdle: (wire: Wire) => void) {
-    this.#onIdle = onIdle;
+  constructor(place: WirePlace, events: WireEvents) {
+    this.#events = events;
     this.#socket = place.tls ? this.#connectTls(place) : this.#connectPlain(place);
     this.#socket.setNoDelay(true);
     this.#socket.on('error', (error) => this.#fail(error));
@@ -194,7 +200,7 @@ export class Wire {
     if (this.destroyed) return;
     this.#socket.setTimeout(IDLE);
     this.#socket.resume();
-    this.#onIdle(this);
+    this.#events.idle(this);
   }
 
   /** False where reading is to stop. */
@@ -259,6 +265,7 @@ export class Wire {
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    this.#events.gone(this);
     this.#socket.destroy();
     this.#exchange?.answered(error);
     this.#wake?.();

@@ -1,5 +1,5 @@
 import type { SdkRequest } from './presign.ts';
-import { type Head, type Outgoing, UNUSUAL, Wire } from './wire.ts';
+import { type Head, type Outgoing, UNUSUAL, Wire, type WireEvents } from './wire.ts';
 
 const MOST_IDLE = 16;
 
@@ -48,14 +48,23 @@ export class Wires {
   #connect({ protocol, hostname, port }: SdkRequest): Wire {
     const tls = protocol === 'https:';
     const place = { tls, hostname, port: port ?? (tls ? 443 : 80), ca: this.#ca };
-    for (const wire of this.#open) if (wire.destroyed) this.#open.delete(wire);
-    const wire = new Wire(place, (idle) => {
-      if (this.#closed || this.#idle.length >= MOST_IDLE) idle.destroy();
-      else this.#idle.push(idle);
-    });
+    const wire = new Wire(place, this.#events);
     this.#open.add(wire);
     return wire;
   }
+
+  readonly #events: WireEvents = {
+    idle: (wire) => {
+      if (this.#closed || this.#idle.length >= MOST_IDLE) wire.destroy();
+      else this.#idle.push(wire);
+    },
+    // Each has a quarter of a megabyte to read into, which is not to stay.
+    gone: (wire) => {
+      this.#open.delete(wire);
+      const at = this.#idle.indexOf(wire);
+      if (at >= 0) this.#idle.splice(at, 1);
+    },
+  };
 }
 
 /** In the form of the SDK's own errors. */

@@ -12,7 +12,7 @@ import { failureOf } from './failure.ts';
 import { type Errand, type Item, keyOf, Pending } from './pending.ts';
 import type { Place } from './places.ts';
 import { decideTag, policyOf } from './question.ts';
-import { type Look, lookAt, type Seen, stillGood } from './seen.ts';
+import { type Look, lookAt, type Seen, stands, stillGood, told } from './seen.ts';
 import type { ListedTag, Side } from './side.ts';
 import { sided } from './sided.ts';
 import { nameAt } from './target.ts';
@@ -218,11 +218,12 @@ export class Lane {
   /** Its own tags a registry looks at anew: that costs nothing. */
   async #look({ repository, tag, to, seen }: ToLookAt): Promise<[Look, Look]> {
     const { context, signal } = this.#options;
-    const { source } = context;
+    const { source, loaded } = context;
     const look = async (side: Side, name: string) => lookAt(await side.look(name, [tag], signal), tag);
     return await Promise.all([
       (source.own ? undefined : told(seen?.source)) ?? sided('source', look(source, repository)),
-      (this.place.side.own ? undefined : told(seen?.target)) ?? sided('target', look(this.place.side, to)),
+      (this.place.side.own ? undefined : stands(seen?.target, loaded.rule.onConflict)) ??
+        sided('target', look(this.place.side, to)),
     ]);
   }
 
@@ -267,11 +268,6 @@ interface Found {
   readonly there: ListedTag | undefined;
   /** The target is known to have the image. */
   readonly holds: boolean;
-}
-
-/** A list of names alone says what is not there, and not what the rest points at. */
-function told(look: Look | undefined): Look | undefined {
-  return look?.tag !== undefined && look.tag.digest === undefined ? undefined : look;
 }
 
 interface ToLookAt extends Pick<Found, 'repository' | 'tag' | 'to'> {

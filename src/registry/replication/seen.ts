@@ -1,4 +1,5 @@
 import type { Digest } from '../../domain/oci/digest.ts';
+import type { ReplicationRule } from '../../domain/replication/rule.ts';
 import type { ListedTag, Listing } from './side.ts';
 
 /** For how long what a comparison saw of a tag is as good as another look, milliseconds: about as long as copying an image takes. */
@@ -36,6 +37,19 @@ export function lookAt({ tags, identity, flows }: Listing, name: string): Look {
 /** The same, unless too much may have happened since. */
 export function stillGood(seen: Seen | undefined, now: number): Seen | undefined {
   return seen !== undefined && now - seen.at < lifetime && now >= seen.at ? seen : undefined;
+}
+
+/** A list of names alone says what is not there, and not what the rest points at. */
+export function told(look: Look | undefined): Look | undefined {
+  return look?.tag !== undefined && look.tag.digest === undefined ? undefined : look;
+}
+
+/**
+ * What is known of the target, where it may be acted on without another look: a rule that keeps what others wrote there has to know
+ * of what they wrote a moment ago, and the versions of tags say nothing of who wins then.
+ */
+export function stands(look: Look | undefined, onConflict: ReplicationRule['onConflict']): Look | undefined {
+  return onConflict === 'Override' ? told(look) : undefined;
 }
 
 function digestsIn({ tags }: Listing): ReadonlySet<Digest> {

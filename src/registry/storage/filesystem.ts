@@ -9,6 +9,7 @@ import { storageError, unusableDirectory } from './filesystem/faults.ts';
 import { isMissing, Layout, syncFolder } from './filesystem/layout.ts';
 import { OpenFiles } from './filesystem/open-files.ts';
 import { FileReader } from './filesystem/reader.ts';
+import { type Occasion, usualOccasion } from './filesystem/sender.ts';
 import type { Session } from './filesystem/session.ts';
 import { Sessions } from './filesystem/sessions.ts';
 import { Space } from './filesystem/space.ts';
@@ -22,11 +23,9 @@ export interface FilesystemOptions {
   readonly reserveBytes: number;
   /** Leave the directory as it is: for looking at it beside a running registry. */
   readonly readOnly?: boolean;
-  /** A process that has more resident, bytes, sends without the help of a thread, which takes 18 MB for a moment and then 8. */
-  readonly mostResident?: number;
+  /** When a thread helps to send. */
+  readonly help?: Occasion;
 }
-
-const MOST_RESIDENT = 76 * 1024 * 1024;
 
 /** Stands where a client address would: what the store reads for itself. */
 const rehashing = 'rehashing';
@@ -50,8 +49,8 @@ export class FilesystemStore implements BlobStore {
     return store;
   }
 
-  private constructor({ directory, reserveBytes, mostResident = MOST_RESIDENT }: FilesystemOptions) {
-    this.#buffers = new Buffers(mostResident);
+  private constructor({ directory, reserveBytes, help = usualOccasion }: FilesystemOptions) {
+    this.#buffers = new Buffers(help);
     this.#layout = new Layout(directory);
     this.#sessions = new Sessions(this.#layout);
     this.#space = new Space(directory, reserveBytes);

@@ -15,13 +15,15 @@ import { temporaryFolder, upload } from '../../contract/fixtures.ts';
 const mebibyte = 1024 * 1024;
 const content = randomBytes(80 * mebibyte + 4321);
 const last = content.length - 1;
+/** However slow the machine is, and however large the tests are. */
+const help = { bytes: 1, mostResident: Number.POSITIVE_INFINITY };
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let blobs: FilesystemStore;
 let key: string;
 
 before(async () => {
   folder = await temporaryFolder();
-  blobs = await FilesystemStore.open({ directory: folder.path, reserveBytes: 0, mostResident: Infinity });
+  blobs = await FilesystemStore.open({ directory: folder.path, reserveBytes: 0, help });
   key = await upload(blobs, content);
   // The first reader makes the store look for the system's calls.
   await pull();
@@ -227,7 +229,7 @@ function program(ending: string): string {
     import { readdirSync, readFileSync } from 'node:fs';
     import { FilesystemStore } from '${store}';
     const helps = () => readdirSync('/proc/self/task').some((task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8') === 'sender\\n');
-    const blobs = await FilesystemStore.open({ directory: process.argv[1], reserveBytes: 0, mostResident: Infinity });
+    const blobs = await FilesystemStore.open({ directory: process.argv[1], reserveBytes: 0, help: { bytes: 1, mostResident: Infinity } });
     const server = createServer(async (socket) => {
       socket.on('error', () => undefined);
       try {

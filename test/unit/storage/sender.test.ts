@@ -10,7 +10,10 @@ test('where no thread can be made, what was handed over stands, and its bell is 
   const bell = () => 0;
   const closed: unknown[] = [];
   const kernel = { bell: () => bell, close: (fd: unknown) => closed.push(fd) };
-  const sender = new Sender(kernel as unknown as Kernel, Number.POSITIVE_INFINITY);
+  const sender = new Sender(kernel as unknown as Kernel, {
+    bytes: 32 * mebibyte,
+    mostResident: Number.POSITIVE_INFINITY,
+  });
   const span = { fd: 3, start: 0, end: 100 * mebibyte };
   sender.enter();
   sender.enter();

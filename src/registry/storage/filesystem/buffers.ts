@@ -1,5 +1,6 @@
 import { SlowLane } from '../slow-lane.ts';
 import { BufferPool } from './pool.ts';
+import type { Occasion } from './sender.ts';
 import { openSendfile, type Sendfile } from './sendfile.ts';
 
 /** Buffers that nobody has a use for are freed after this time, milliseconds. */
@@ -10,7 +11,7 @@ export class Buffers {
   readonly large = new BufferPool(512 * 1024, 8);
   readonly small = new BufferPool(64 * 1024, 32);
   readonly lane = new SlowLane();
-  readonly #mostResident: number;
+  readonly #occasion: Occasion;
   /** Looked for when the first large file is sent: a registry that sends none need not know. */
   readonly #sendfile = { asked: false, found: undefined as Sendfile | undefined };
   readonly #trimmer = setInterval(() => {
@@ -18,16 +19,16 @@ export class Buffers {
     this.small.trim();
   }, IDLE).unref();
 
-  /** @param mostResident as for `Sender` */
-  constructor(mostResident: number) {
-    this.#mostResident = mostResident;
+  /** @param occasion as for `Sender` */
+  constructor(occasion: Occasion) {
+    this.#occasion = occasion;
   }
 
   /** The kernel's own way from a file to a socket, where there is one and it is known already. */
   get sendfile(): Sendfile | undefined {
     if (!this.#sendfile.asked) {
       this.#sendfile.asked = true;
-      void openSendfile(this.#mostResident).then((found) => {
+      void openSendfile(this.#occasion).then((found) => {
         this.#sendfile.found = found;
       });
     }

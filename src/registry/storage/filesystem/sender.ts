@@ -5,10 +5,20 @@ import { type Change, type Returned, SendJobs } from './send-jobs.ts';
 
 /** A thread without work is ended after this time, milliseconds: it takes memory. */
 const IDLE = 1_000;
-/** The event loop is helped once it has handed over so many bytes of several files within so many milliseconds. */
-const MUCH = { bytes: 32 * 1024 * 1024, within: 250 };
+/** Milliseconds in which `Occasion.bytes` are handed over. */
+const WITHIN = 250;
 /** What is left of a file has to be so long, bytes, to be worth the way to the thread and back. */
 const LONG = 32 * 1024 * 1024;
+
+/** When a thread helps the event loop to send. */
+export interface Occasion {
+  /** The event loop has handed over so many bytes of several long files within a quarter of a second. */
+  readonly bytes: number;
+  /** The process has less resident, bytes: the thread takes 18 MB for a moment and then 8. */
+  readonly mostResident: number;
+}
+
+export const usualOccasion: Occasion = { bytes: 32 * 1024 * 1024, mostResident: 76 * 1024 * 1024 };
 
 /**
  * Shares long files that are being sent at the same time between the event loop and a thread: the kernel's work for them is more
@@ -22,13 +32,12 @@ export class Sender {
   /** Files that the event loop sends, to clients that take them without a halt. */
   #here = 0;
   #handedOver = { bytes: 0, since: 0 };
-  readonly #mostResident: number;
+  readonly #occasion: Occasion;
   #closed = false;
 
-  /** @param mostResident a process that has more resident, bytes, does without the thread */
-  constructor(kernel: Kernel, mostResident: number) {
+  constructor(kernel: Kernel, occasion: Occasion) {
     this.#kernel = kernel;
-    this.#mostResident = mostResident;
+    this.#occasion = occasion;
   }
 
   /** Bytes that the thread handed over. */
@@ -49,11 +58,11 @@ export class Sender {
   note(bytes: number, of: Span): void {
     if (this.#thread !== undefined || this.#here < 2 || lengthOf(of) < LONG) return;
     const now = performance.now();
-    if (now - this.#handedOver.since > MUCH.within) this.#handedOver = { bytes: 0, since: now };
+    if (now - this.#handedOver.since > WITHIN) this.#handedOver = { bytes: 0, since: now };
     this.#handedOver.bytes += bytes;
-    if (this.#handedOver.bytes < MUCH.bytes || this.#closed) return;
+    if (this.#handedOver.bytes < this.#occasion.bytes || this.#closed) return;
     this.#handedOver.bytes = 0;
-    if (process.memoryUsage.rss() < this.#mostResident) this.#start();
+    if (process.memoryUsage.rss() < this.#occasion.mostResident) this.#start();
   }
 
   /** Whether a file that the event loop sends goes to the thread: where that makes the shares more even. */

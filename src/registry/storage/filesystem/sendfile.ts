@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { descriptorOf } from './descriptor.ts';
 import { first, type Kernel, lengthOf, openKernel, type Span } from './kernel.ts';
-import { Sender } from './sender.ts';
+import { type Occasion, Sender } from './sender.ts';
 
 /** Bytes that the event loop hands over at most in a turn: it is busy with them for two or three tenths of a millisecond. */
 const TURN = 1024 * 1024;
@@ -21,9 +21,9 @@ export class Sendfile {
   readonly #kernel: Kernel;
   #sent = 0;
 
-  constructor(kernel: Kernel, mostResident: number) {
+  constructor(kernel: Kernel, occasion: Occasion) {
     this.#kernel = kernel;
-    this.sender = new Sender(kernel, mostResident);
+    this.sender = new Sender(kernel, occasion);
   }
 
   /** Bytes handed over so far, which the sockets do not count. */
@@ -48,8 +48,8 @@ export class Sendfile {
   }
 }
 
-/** Undefined where this system has no such call. @param mostResident as for `Sender` */
-export async function openSendfile(mostResident: number): Promise<Sendfile | undefined> {
+/** Undefined where this system has no such call. @param occasion as for `Sender` */
+export async function openSendfile(occasion: Occasion): Promise<Sendfile | undefined> {
   const kernel = await openKernel();
-  return kernel && new Sendfile(kernel, mostResident);
+  return kernel && new Sendfile(kernel, occasion);
 }

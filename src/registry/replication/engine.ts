@@ -34,6 +34,7 @@ export class ReplicationEngine {
   #reading = false;
   #keptAt = 0;
   #keeping: NodeJS.Timeout | undefined;
+  #kept: Promise<void> = Promise.resolve();
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
@@ -212,12 +213,19 @@ export class ReplicationEngine {
     }, wait).unref();
   }
 
-  async #keepStates(): Promise<void> {
+  /** One after the other: of two at once the older state might be written last. Never rejects. */
+  #keepStates(): Promise<void> {
+    this.#kept = this.#kept.then(() => this.#keepNow());
+    return this.#kept;
+  }
+
+  async #keepNow(): Promise<void> {
     this.#keptAt = performance.now();
     for (const runner of this.#runners.values()) {
       const state = runner.news();
       if (state === undefined) continue;
       await this.#keep(runner.loaded, state).catch((error: unknown) => {
+        runner.notKept();
         this.#parts.log.warn(
           { rule: runner.loaded.name, err: error },
           'what is known of a rule could not be kept; tried again',

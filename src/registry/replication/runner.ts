@@ -170,6 +170,11 @@ export class RuleRunner {
     return reported(this.loaded, this.context.source, this.lanes, this.#outlook);
   }
 
+  /** What `news` told is to be told again. */
+  notKept(): void {
+    this.#changed = true;
+  }
+
   get halted(): number {
     return this.#outlook.halted;
   }

@@ -15,7 +15,7 @@ import (
 
 // Job is what is asked for.
 type Job struct {
-	// "read": Requests over and over. "push": Count new blobs.
+	// "read": Requests over and over. "heads": the same, of answers without a body. "push": Count new blobs.
 	Mode        string
 	Address     string
 	TLS         bool
@@ -108,6 +108,10 @@ func perform(job Job) Result {
 	began := time.Now()
 	until := began.Add(time.Duration(job.Seconds * float64(time.Second)))
 	var all sync.WaitGroup
+	if job.Mode == "heads" {
+		heads(job, until, total)
+		job.Connections = 0
+	}
 	for number := 0; number < job.Connections; number++ {
 		all.Add(1)
 		go func() {

@@ -13,7 +13,7 @@ const source = (name: string) => readFileSync(join(import.meta.dirname, '../clie
 const CLIENT: GoTool = {
   name: 'bench-client',
   version: '1',
-  sources: { 'main.go': source('main.go'), 'link.go': source('link.go'), 'push.go': source('push.go') },
+  sources: Object.fromEntries(['main.go', 'link.go', 'heads.go', 'push.go'].map((name) => [name, source(name)])),
 };
 
 export interface ReadLoad {
@@ -78,7 +78,8 @@ export async function prepareLoad(scratch: string): Promise<Load> {
     get: (server, path, load) => wrk(server, path, { ...load, script }),
     ask: (server, paths, { connections, seconds, threads = 1, count = 0, status = 200, ...load }) =>
       perform({
-        ...{ mode: 'read', ...target(server), connections, seconds, threads, count, status },
+        ...{ mode: isHeads(server, load, count) ? 'heads' : 'read', ...target(server) },
+        ...{ connections, seconds, threads, count, status },
         requests: paths.map((path) => text(server, path, load)),
       }),
     push: (server, { connections, blobs, size, chunk = 0, repository }) =>
@@ -87,6 +88,11 @@ export async function prepareLoad(scratch: string): Promise<Load> {
         push: { repository, size, chunk, authorization: server.authorization ?? '' },
       }),
   };
+}
+
+/** What the client's own loop can ask. */
+function isHeads({ tls }: Server, { method }: Pick<FixedLoad, 'method'>, count: number): boolean {
+  return method === 'HEAD' && !tls && count === 0;
 }
 
 /** Requests a second. */

@@ -125,11 +125,10 @@ test('many clients get what was pushed, be they quick, halting or late; then the
     await Promise.all(pulls);
   });
   const unseen = blobs.unseenTraffic - before;
-  // How much more depends on the machine: a client that waits for a processor counts as slow, and gets its bytes from buffers.
-  assert.ok(unseen > content.length, `${unseen} bytes were handed over`);
+  assert.ok(unseen > 8 * content.length, `${unseen} bytes were handed over`);
   for (const deadline = Date.now() + 10_000; helps(); await sleep(50)) assert.ok(Date.now() < deadline);
-  await sleep(50);
-  assert.ok(readdirSync('/proc/self/fd').length <= descriptors);
+  const left = () => readdirSync('/proc/self/fd').length;
+  for (const deadline = Date.now() + 10_000; left() > descriptors; await sleep(50)) assert.ok(Date.now() < deadline);
 });
 
 test('clients that take nothing hold nobody up and time out; one that takes little does not', {

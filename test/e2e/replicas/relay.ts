@@ -53,6 +53,8 @@ export class Relay {
     const lead = (socket: Socket) => this.#lead(socket);
     const server = tls === undefined ? createPlainServer(lead) : createTlsServer(tls, lead);
     server.on('tlsClientError', () => undefined);
+    // Before a handshake too: one that is under way would end in a connection that outlives the cut, and keep it from ending.
+    server.on('connection', (socket: Socket) => this.#keep(socket));
     server.listen(this.#port, host);
     await once(server, 'listening');
     this.#port = (server.address() as { port: number }).port;
@@ -61,17 +63,19 @@ export class Relay {
 
   #lead(near: Socket): void {
     const far = connect(this.#options.target, '127.0.0.1');
+    this.#keep(far);
     for (const [one, other] of [
       [near, far],
       [far, near],
     ] as const) {
-      this.#sockets.add(one);
       one.pipe(other);
       one.once('error', () => other.destroy());
-      one.once('close', () => {
-        this.#sockets.delete(one);
-        other.destroy();
-      });
+      one.once('close', () => other.destroy());
     }
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
   }
 }

@@ -13,7 +13,7 @@ import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { entrance, keepCompiled } from './compiled.ts';
 import { fewEncodings } from './few-encodings.ts';
 import { fewMediaTypes } from './few-media-types.ts';
-import { type Group, joinFiles } from './join.ts';
+import { dialect, type Group, joinFiles } from './join.ts';
 import { leanAws } from './lean-aws.ts';
 import { namedExports } from './named-exports.ts';
 import { noTracing } from './no-tracing.ts';
@@ -86,18 +86,12 @@ function common(folder: string, named: ReadonlyMap<string, string>) {
     absWorkingDir: ROOT,
     bundle: true,
     splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node26',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
+    ...dialect,
     // CommonJS dependencies ask for Node's own modules with require(), which an ES module does not have.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     metafile: true,
-    logLevel: 'warning',
     plugins: [
       rewriteFileUrls(named),
       prebuiltAddons(folder),

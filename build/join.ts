@@ -2,6 +2,17 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
+/** What is compiled, once and again, is written so. */
+export const dialect = {
+  format: 'esm',
+  platform: 'node',
+  target: 'node26',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+} as const;
+
 /** Never joined: it ends the process when it has run, and nothing may wait for it. */
 const entrance = 'registry-program.js';
 
@@ -103,13 +114,7 @@ async function rewritten(
     stdin,
     bundle: true,
     write: false,
-    format: 'esm',
-    platform: 'node',
-    target: 'node26',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'warning',
+    ...dialect,
     plugins: [fromOtherGroups(joined, group)],
   });
   return outputFiles[0]?.text ?? '';

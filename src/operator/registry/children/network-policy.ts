@@ -3,6 +3,12 @@ import { selectorLabels } from '../names.ts';
 import { ports } from '../paths.ts';
 import { owned, type Site } from '../site.ts';
 
+/** Pods of the cluster may read metrics and health of any of a Registry's pods. */
+export const metricsIngress = {
+  from: [{ namespaceSelector: {} }],
+  ports: [{ protocol: 'TCP', port: ports.management }],
+} as const;
+
 /**
  * What may reach the registry's pod: by default everybody the API, since nodes pull with addresses that no selector
  * knows, and pods of the cluster the metrics. On a volume the pod itself opens no connection, so none may leave it. One
@@ -17,10 +23,7 @@ export function renderNetworkPolicy(site: Site): KubeObject {
     spec: {
       podSelector: { matchLabels: selectorLabels(site.name, 'registry') },
       policyTypes: reachesOut(site) ? ['Ingress'] : ['Ingress', 'Egress'],
-      ingress: [
-        { ...sources(site), ports: [{ protocol: 'TCP', port: ports.api }] },
-        { from: [{ namespaceSelector: {} }], ports: [{ protocol: 'TCP', port: ports.management }] },
-      ],
+      ingress: [{ ...sources(site), ports: [{ protocol: 'TCP', port: ports.api }] }, metricsIngress],
     },
   };
 }

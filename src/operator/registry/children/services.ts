@@ -7,6 +7,14 @@ export interface Service extends KubeObject {
   spec: { type?: string; ports?: { name?: string; port: number; nodePort?: number }[] };
 }
 
+/** Where Prometheus finds what any of a Registry's pods tells. */
+export const managementPort = {
+  name: 'management',
+  port: ports.management,
+  targetPort: 'management',
+  protocol: 'TCP',
+} as const;
+
 /** The Service that clients and Ingress use. */
 export function renderService(site: Site): KubeObject {
   const { type, nodePort, externalTrafficPolicy, annotations } = site.spec.expose?.service ?? {};
@@ -34,10 +42,7 @@ export function renderGoverningService(site: Site): KubeObject {
       type: 'ClusterIP',
       clusterIP: 'None',
       selector: selectorLabels(site.name, 'registry'),
-      ports: [
-        apiPort(ports.api),
-        { name: 'management', port: ports.management, targetPort: 'management', protocol: 'TCP' },
-      ],
+      ports: [apiPort(ports.api), managementPort],
     },
   };
 }

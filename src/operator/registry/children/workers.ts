@@ -1,9 +1,10 @@
 /** What does the long work of a Registry where its pods leave that to others: a Deployment, and what belongs to it. */
 import type { KubeObject } from '../../kube/object.ts';
 import { selectorLabels } from '../names.ts';
-import { ports } from '../paths.ts';
 import { owned, type Site } from '../site.ts';
+import { metricsIngress } from './network-policy.ts';
 import { podTemplate } from './pod.ts';
+import { managementPort } from './services.ts';
 
 const component = 'workers';
 
@@ -41,7 +42,7 @@ function service(site: Site): KubeObject {
       type: 'ClusterIP',
       clusterIP: 'None',
       selector: selectorLabels(site.name, component),
-      ports: [{ name: 'management', port: ports.management, targetPort: 'management', protocol: 'TCP' }],
+      ports: [managementPort],
     },
   };
 }
@@ -55,7 +56,7 @@ function networkPolicy(site: Site): KubeObject {
     spec: {
       podSelector: { matchLabels: selectorLabels(site.name, component) },
       policyTypes: ['Ingress'],
-      ingress: [{ from: [{ namespaceSelector: {} }], ports: [{ protocol: 'TCP', port: ports.management }] }],
+      ingress: [metricsIngress],
     },
   };
 }

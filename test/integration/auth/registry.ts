@@ -26,19 +26,24 @@ export interface TestRegistryOptions {
   /** Further lines of the document. */
   more?: string;
   users?: readonly string[];
+  /** Of bcrypt, for the users' hashes: its lowest by default. */
+  cost?: number;
 }
 
-/** A registry in this process, with a configuration file that the test can change. bcrypt at its lowest cost. */
+/** A registry in this process, with a configuration file that the test can change. */
 export async function startTestRegistry({
   more = '',
   users = ['alice', 'admin'],
+  cost = 4,
 }: TestRegistryOptions = {}): Promise<TestRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'ne-registry-auth-'));
   const passwords = Object.fromEntries(users.map((user) => [user, randomBytes(12).toString('hex')]));
   const file = join(folder, 'config.yaml');
   const writeDocument = (lines: string) => writeFileSync(file, document(folder, lines));
   const writeUsers = async (all: Record<string, string>) => {
-    const written = Object.entries(all).map(async ([name, password]) => `${name}:${await bcrypt.hash(password, 4)}\n`);
+    const written = Object.entries(all).map(
+      async ([name, password]) => `${name}:${await bcrypt.hash(password, cost)}\n`,
+    );
     writeFileSync(join(folder, 'users'), (await Promise.all(written)).join(''));
   };
   await writeUsers(passwords);

@@ -91,10 +91,10 @@ async function bringUp(at: Layout, parts: Parts, cluster: Cluster): Promise<void
   await startProvisioner(at, parts.provisioner);
   await startKubelet(at, parts.kube);
   await apply(cluster, [...dnsObjects(parts.coredns.reference), ...storageObjects()]);
-  await eventually(cluster, ['wait', '--for=condition=Ready', `node/${at.nodeName}`, '--timeout=60s'], 60);
+  await eventually(cluster, ['wait', '--for=condition=Ready', `node/${at.nodeName}`, '--timeout=60s'], 180);
   const rollout = ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=60s'];
-  await eventually(cluster, rollout, 60);
-  await eventually(cluster, ['get', 'serviceaccount', 'default', '-n', 'default'], 30);
+  await eventually(cluster, rollout, 180);
+  await eventually(cluster, ['get', 'serviceaccount', 'default', '-n', 'default'], 120);
   await writeFile(readyFile(at), fingerprint(parts));
   progress(
     `cluster ${at.number} is ready after ${((Date.now() - started) / 1000).toFixed(1)} s: node ${at.nodeIP}, kubeconfig ${at.kubeconfig}`,

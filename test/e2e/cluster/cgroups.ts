@@ -69,7 +69,7 @@ async function removeTree(path: string): Promise<void> {
       return await rmdir(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      if (tries >= 50) throw error;
+      if (tries >= 600) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }

@@ -10,8 +10,9 @@ export async function startContainerd(at: Layout, pauseImage: string): Promise<v
   await writeFile(join(at.dir, 'containerd.toml'), configuration(at, pauseImage));
   await writeFile(join(at.dir, 'cni', '10-bridge.conflist'), JSON.stringify(podNetwork(at), null, 2));
   await startInNode(at, 'containerd', ['containerd', '-c', join(at.dir, 'containerd.toml')]);
-  for (let tries = 0; (await attempt('ctr', ['-a', at.containerdSocket, 'version'])).code !== 0; tries++) {
-    if (tries >= 100) throw new Error(`containerd does not answer: see ${join(at.logs, 'containerd.log')}`);
+  const end = Date.now() + 120_000;
+  while ((await attempt('ctr', ['-a', at.containerdSocket, 'version'])).code !== 0) {
+    if (Date.now() > end) throw new Error(`containerd does not answer: see ${join(at.logs, 'containerd.log')}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -154,7 +154,8 @@ function enterScript(at: Layout, init: string): string {
 }
 
 async function becomesReady(at: Layout): Promise<void> {
-  for (let tries = 0; tries < 250; tries++) {
+  // It is mounts and one process, so it takes no time; a disk that is busy makes its overlays wait.
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
     if (existsSync(join(at.dir, 'node.ready')) && (await nodeRuns(at))) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

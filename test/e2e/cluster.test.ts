@@ -20,7 +20,7 @@ const SECOND = 9;
 
 const skip = (await engine()) === 'built' ? false : 'kind runs the cluster here: it answers for its own clean-up';
 
-describe('the test cluster', { skip, timeout: 600_000 }, () => {
+describe('the test cluster', { skip, timeout: 1_800_000 }, () => {
   let cluster: Cluster;
 
   before(async () => {
@@ -43,7 +43,8 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
   it('keeps what is on a volume when its pod is made anew', async () => {
     await hello(cluster, 'write', '/data/note', 'outlives');
     await cluster.kubectl(['delete', 'pod', '-n', 'app', '-l', 'app=hello', '--wait']);
-    await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+    // Of the pod, not of the Deployment: what that says may still be about the pod that has gone.
+    await eventually(cluster, ['wait', 'pod', '-n', 'app', '-l', 'app=hello', '--for=condition=Ready'], 120);
     assert.equal(await hello(cluster, 'read', '/data/note'), 'outlives');
   });
 
@@ -52,28 +53,27 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
     assert.equal(await cluster.kubectl(size), '20Gi');
     const patch = JSON.stringify({ spec: { resources: { requests: { storage: '30Gi' } } } });
     await cluster.kubectl(['patch', 'pvc', 'data', '-n', 'app', '-p', patch]);
-    await eventually(cluster, ['wait', 'pvc/data', '-n', 'app', '--for=jsonpath={.status.capacity.storage}=30Gi'], 30);
+    await eventually(cluster, ['wait', 'pvc/data', '-n', 'app', '--for=jsonpath={.status.capacity.storage}=30Gi'], 120);
   });
 
   it('removes a volume with its claim', async () => {
     await apply(cluster, [claim('brief'), user('brief')]);
-    await eventually(cluster, ['wait', 'pod/brief', '-n', 'app', '--for=condition=Ready', '--timeout=60s'], 60);
+    await eventually(cluster, ['wait', 'pod/brief', '-n', 'app', '--for=condition=Ready', '--timeout=60s'], 120);
     const name = await cluster.kubectl(['get', 'pvc', 'brief', '-n', 'app', '-o', 'jsonpath={.spec.volumeName}']);
     const folder = join(layout(FIRST).volumes, name);
     assert.ok(existsSync(folder), `${folder} is there while it is claimed`);
     await cluster.kubectl(['delete', 'pod/brief', 'pvc/brief', '-n', 'app', '--wait']);
-    await eventually(cluster, ['wait', `pv/${name}`, '--for=delete', '--timeout=30s'], 30);
+    await eventually(cluster, ['wait', `pv/${name}`, '--for=delete', '--timeout=30s'], 120);
     assert.ok(!existsSync(folder), `${folder} is gone with its claim`);
   });
 
   it('resolves cluster names, and reaches a Service by its name, from a pod', async () => {
     assert.match(await hello(cluster, 'resolve', 'hello.app.svc.cluster.local'), /^\[10\.96\.\d+\.\d+\]/);
-    assert.equal(await hello(cluster, 'get', 'http://hello.app'), 'hello from node8\n');
+    assert.equal(await heard(cluster, 'http://hello.app'), 'hello from node8\n');
   });
 
   it('serves a node port to this machine, and logs to kubectl', async () => {
-    const answer = await fetch(await nodePort(cluster));
-    assert.equal(await answer.text(), 'hello from node8\n');
+    assert.equal(await fetched(await nodePort(cluster)), 'hello from node8\n');
     const { code } = await cluster.tryKubectl(['logs', '-n', 'app', 'deployment/hello']);
     assert.equal(code, 0);
   });
@@ -87,9 +87,9 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
       // containerd 1.6 passes over a file that has `server` but no table of hosts.
       const hosts = `server = "${url}"\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`;
       await apply(cluster, [hostWriter(image.reference, cluster.certsDir, hosts)]);
-      await eventually(cluster, ['wait', 'pod/host-writer', '--for=jsonpath={.status.phase}=Succeeded'], 30);
+      await eventually(cluster, ['wait', 'pod/host-writer', '--for=jsonpath={.status.phase}=Succeeded'], 120);
       await apply(cluster, [puller('registry.test/hello:1')]);
-      await eventually(cluster, ['wait', 'pod/puller', '--for=condition=Ready', '--timeout=60s'], 60);
+      await eventually(cluster, ['wait', 'pod/puller', '--for=condition=Ready', '--timeout=60s'], 120);
       const path = 'jsonpath={.status.containerStatuses[0].imageID}';
       const id = await cluster.kubectl(['get', 'pod', 'puller', '-o', path]);
       assert.equal(id, `registry.test/hello@${image.digest}`);
@@ -120,9 +120,17 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
   });
 
   it('answers at once when the cluster runs already', async () => {
-    const started = Date.now();
-    const again = await up(FIRST);
-    assert.ok(Date.now() - started < 5000, `took ${Date.now() - started} ms`);
+    const node = await readRecord(join(layout(FIRST).dir, 'node.pid'));
+    // The quickest of three: that the machine was away for a moment says nothing of what there is to do.
+    const took: number[] = [];
+    let again = cluster;
+    for (let times = 0; times < 3; times++) {
+      const started = Date.now();
+      again = await up(FIRST);
+      took.push(Date.now() - started);
+    }
+    assert.ok(Math.min(...took) < 5000, `took ${took} ms`);
+    assert.deepEqual(await readRecord(join(layout(FIRST).dir, 'node.pid')), node, 'it is the same node');
     assert.equal(again.kubeconfig, cluster.kubeconfig);
     assert.equal(await hello(again, 'read', '/data/note'), 'outlives');
   });
@@ -144,22 +152,22 @@ describe('the test cluster', { skip, timeout: 600_000 }, () => {
   it('runs a second cluster beside it, whose pods reach its node ports', async () => {
     const second = await up(SECOND);
     await deployHello(second);
-    assert.equal(await hello(second, 'get', await nodePort(cluster)), 'hello from node8\n');
-    assert.equal(await hello(cluster, 'get', await nodePort(second)), 'hello from node9\n');
+    assert.equal(await heard(second, await nodePort(cluster)), 'hello from node8\n');
+    assert.equal(await heard(cluster, await nodePort(second)), 'hello from node9\n');
     await second.down();
     assert.deepEqual(await remains(SECOND), []);
-    assert.equal(await (await fetch(await nodePort(cluster))).text(), 'hello from node8\n');
+    assert.equal(await fetched(await nodePort(cluster)), 'hello from node8\n');
   });
 
   it('leaves nothing behind', async () => {
     await cluster.down();
     assert.deepEqual(await remains(FIRST), []);
-    assert.deepEqual(await processesThatName(layout(FIRST).dir), []);
+    await noProcessNames(layout(FIRST).dir);
     assert.deepEqual(await mountsThatName(layout(FIRST)), []);
   });
 });
 
-describe('an interrupted start of the test cluster', { skip, timeout: 600_000 }, () => {
+describe('an interrupted start of the test cluster', { skip, timeout: 1_800_000 }, () => {
   after(async () => await down(FIRST));
 
   for (const step of ['node.pid', 'containerd.sock', 'kubelet']) {
@@ -168,7 +176,7 @@ describe('an interrupted start of the test cluster', { skip, timeout: 600_000 },
       assert.notDeepEqual(await remains(FIRST), []);
       await down(FIRST);
       assert.deepEqual(await remains(FIRST), []);
-      assert.deepEqual(await processesThatName(layout(FIRST).dir), []);
+      await noProcessNames(layout(FIRST).dir);
     });
   }
 
@@ -207,12 +215,12 @@ describe('an interrupted start of the test cluster', { skip, timeout: 600_000 },
 });
 
 async function waitFor<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 500; tries++) {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
     const found = await look();
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error('it did not come within ten seconds');
+  throw new Error('it did not come within a minute');
 }
 
 /** Starts bringing the cluster up in a process of its own and kills that as soon as a file of its state is there. */
@@ -221,8 +229,9 @@ async function killUpAt(step: string): Promise<void> {
   const main = new URL('cluster/main.ts', import.meta.url).pathname;
   const child = spawn(process.execPath, [main, 'up', String(FIRST)], { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  for (let tries = 0; !existsSync(join(layout(FIRST).dir, step)); tries++) {
-    assert.ok(tries < 6000 && child.exitCode === null, `bringing the cluster up never came to ${step}`);
+  const end = Date.now() + 180_000;
+  while (!existsSync(join(layout(FIRST).dir, step))) {
+    assert.ok(Date.now() < end && child.exitCode === null, `bringing the cluster up never came to ${step}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   child.kill('SIGKILL');
@@ -233,6 +242,18 @@ async function killUpAt(step: string): Promise<void> {
 async function mountsThatName({ dir, netns }: Layout): Promise<readonly string[]> {
   const mounts = (await readFile('/proc/mounts', 'utf8')).split('\n');
   return mounts.filter((line) => line.includes(`${dir}/`) || line.includes(`/${netns} `));
+}
+
+/**
+ * What entered the node from outside ends after the node has, and a program that was just being started for the killed `up` ends by
+ * itself: each a moment later.
+ */
+async function noProcessNames(folder: string): Promise<void> {
+  const end = Date.now() + 90_000;
+  for (let left = await processesThatName(folder); left.length > 0; left = await processesThatName(folder)) {
+    assert.ok(Date.now() < end, `still there:\n${left.join('\n')}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 async function processesThatName(folder: string): Promise<readonly string[]> {
@@ -248,7 +269,7 @@ async function deployHello(cluster: Cluster): Promise<void> {
   const image = await helloImage();
   await cluster.loadImage(image.archive);
   await apply(cluster, application(image.reference));
-  await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 60);
+  await eventually(cluster, ['rollout', 'status', '-n', 'app', 'deployment/hello', '--timeout=60s'], 120);
 }
 
 /** The least of a registry: the one image of an OCI layout, by digest and by any tag, to read. */
@@ -306,6 +327,22 @@ function puller(image: string): object {
 
 async function hello(cluster: Cluster, ...args: readonly string[]): Promise<string> {
   return await cluster.kubectl(['exec', '-n', 'app', 'deployment/hello', '--', '/hello', ...args]);
+}
+
+/** What a pod hears at an address; kube-proxy leads it to a new pod a moment after that is ready. */
+async function heard(cluster: Cluster, url: string): Promise<string> {
+  return await eventually(cluster, ['exec', '-n', 'app', 'deployment/hello', '--', '/hello', 'get', url], 60);
+}
+
+/** As `heard`, from this machine. */
+async function fetched(url: string): Promise<string> {
+  return await waitFor(
+    async () =>
+      await fetch(url).then(
+        (answer) => answer.text(),
+        () => undefined,
+      ),
+  );
 }
 
 async function nodePort(cluster: Cluster): Promise<string> {

@@ -153,9 +153,9 @@ describe('the cache, against a real API server', () => {
     cache.start();
     await cache.synced();
     await own.client.create(configMap('missed', {}));
-    await eventually('the missed one', () => cache.get('default', 'missed'), 10);
+    await eventually('the missed one', () => cache.get('default', 'missed'));
     await own.client.delete({ ...CONFIG_MAPS, namespace: 'default', name: 'missed' });
-    await eventually('its end', () => cache.get('default', 'missed') === undefined, 10);
+    await eventually('its end', () => cache.get('default', 'missed') === undefined);
   });
 
   test('survives a crash of the API server, and misses nothing', async (t) => {
@@ -184,7 +184,8 @@ describe('the cache, against a real API server', () => {
     await cache.synced();
     const started = Date.now();
     await cache.stop();
-    assert.ok(Date.now() - started < 1000);
+    // The server would end the watch after minutes.
+    assert.ok(Date.now() - started < 10_000);
     const never = new Cache(own.client, { apiVersion: 'nobody.example/v1', kind: 'Nothing', log: collectingLog() });
     never.start();
     const waiting = assert.rejects(never.synced(), /Nothing was stopped/);

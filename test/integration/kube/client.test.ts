@@ -53,11 +53,11 @@ describe('the client, against a real API server', () => {
     });
     await own.client.delete(ref);
     await own.client.create(CRD);
-    await eventually('the kind', () => own.client.serves(WIDGET), 15);
+    await eventually('the kind', () => own.client.serves(WIDGET));
     assert.equal(await own.client.get(ref), undefined);
     // And it is missed when it goes.
     await own.client.delete({ ...CRD, name: CRD.metadata.name });
-    await eventually('its end', async () => await own.client.get(ref).then(() => false, isKindNotServed), 15);
+    await eventually('its end', async () => await own.client.get(ref).then(() => false, isKindNotServed));
   });
 
   test('errors say what the API server said', async () => {

@@ -18,7 +18,7 @@ export function countingClient(server: BareApiServer): CountingClient {
   const sent: string[] = [];
   const transport = new Transport(connectionFromFile(server.kubeconfig), {
     userAgent: 'ne-registry-operator/test',
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
     observe: ({ method }) => sent.push(method),
   });
   return {
@@ -46,7 +46,7 @@ export function collectingLog() {
 }
 
 /** Waits until `look` gives something other than undefined or false; fails after `seconds`. */
-export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 30): Promise<T> {
+export async function eventually<T>(what: string, look: () => T | Promise<T>, seconds = 60): Promise<T> {
   const until = Date.now() + seconds * 1000;
   for (;;) {
     const found = await look();

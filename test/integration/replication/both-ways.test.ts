@@ -38,19 +38,44 @@ async function agree(repository: string, what: string): Promise<unknown> {
   });
 }
 
+const rules = () =>
+  [
+    [a, 'to-b'],
+    [b, 'to-a'],
+  ] as const;
+
+async function isDone(site: Site, name: string): Promise<boolean> {
+  const [target] = (await site.state(name)).targets;
+  return target?.pending === 0 && target.lastSuccess !== undefined;
+}
+
+/** Has both compare, and waits until they have. */
+async function compareAgain(): Promise<void> {
+  for (const [site, name] of rules()) {
+    const before = (await site.state(name)).lastPlan?.time ?? '';
+    await site.request('POST', `/admin/v1/rules/replication/${name}/run`);
+    await until('a comparison', async () => ((await site.state(name)).lastPlan?.time ?? '') > before);
+    await until('its end', () => isDone(site, name));
+  }
+}
+
 test('what is pushed at either end is at both, and then both are silent', async () => {
   const one = await a.pushImage('both/app', 'from-a');
   const two = await b.pushImage('both/app', 'from-b');
   await until('both tags at b', async () => (await b.tag('both/app', 'from-a')) === one.digest);
   await until('both tags at a', async () => (await a.tag('both/app', 'from-b')) === two.digest);
   const known = await agree('both/app', 'the same records');
+  for (const [site, name] of rules()) await until('nothing to do', () => isDone(site, name));
   const pushes = (site: Site) =>
     site.server.log.filter((line) => /"method":"(PUT|POST|PATCH|DELETE)"/.test(line) && line.includes('/v2/both'))
       .length;
-  const before = [pushes(a), pushes(b)];
-  await a.request('POST', '/admin/v1/rules/replication/to-b/run');
-  await b.request('POST', '/admin/v1/rules/replication/to-a/run');
-  await sleep(3000);
+  const before = await until('the last line about it', async () => {
+    const seen = [pushes(a), pushes(b)];
+    await sleep(1000);
+    return seen.join() === [pushes(a), pushes(b)].join() && seen;
+  });
+  await compareAgain();
+  await sleep(1500);
   assert.deepEqual([pushes(a), pushes(b)], before);
   assert.deepEqual(await records(a, 'both/app'), known);
 });
@@ -72,8 +97,8 @@ test('a tag that is deleted at one end goes at the other, and does not come back
   await agree('both/gone', 'both tags at both');
   assert.equal((await b.request('DELETE', '/v2/both/gone/manifests/old')).status, 202);
   await until('gone at a too', async () => (await a.tag('both/gone', 'old')) === undefined);
-  await a.request('POST', '/admin/v1/rules/replication/to-b/run');
-  await sleep(2500);
+  await compareAgain();
+  await sleep(1500);
   assert.deepEqual(
     [Object.keys(await a.tags('both/gone')), Object.keys(await b.tags('both/gone'))],
     [['kept'], ['kept']],

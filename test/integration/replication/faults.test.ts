@@ -31,7 +31,7 @@ async function pull(name: string): Promise<void> {
 }
 
 async function failure(name: string): Promise<RuleState['targets'][number]['failures'][number]> {
-  return until('the failure', async () => (await b.state(name)).targets[0]?.failures[0], 20_000);
+  return until('the failure', async () => (await b.state(name)).targets[0]?.failures[0]);
 }
 
 test('bytes that are damaged on their way are no image, and right ones become one', async () => {
@@ -59,7 +59,7 @@ test('a body that is cut, an answer of 500, and 429 with a time to wait end in t
   ];
   line.plan = (request) => hurdles.map((hurdle) => hurdle(request)).find((fault) => fault !== undefined);
   await pull('hurdles');
-  await until('the image', async () => (await b.tag('hurdles/app', '1')) === digest, 30_000);
+  await until('the image', async () => (await b.tag('hurdles/app', '1')) === digest);
 });
 
 test('an index whose child is missing at the source gets no tag, and the other images theirs', async () => {

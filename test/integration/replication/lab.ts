@@ -93,7 +93,7 @@ export function connectionTo(site: Pick<Server, 'host' | 'user' | 'password'>, h
 export const self = { host: 'here.example', self: true };
 
 /** Asks again and again until it is so. */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, millis = 15_000): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T | undefined | false>, millis = 60_000): Promise<T> {
   const end = Date.now() + millis;
   for (;;) {
     const found = await look();

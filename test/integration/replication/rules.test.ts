@@ -135,7 +135,7 @@ test('what clusters use is not deleted because another registry deleted it', asy
     assert.equal(told.status, 204, told.body.toString());
     for (const tag of ['used', 'free']) await a.request('DELETE', `/v2/pinned/app/manifests/${tag}`);
     await c.request('POST', '/admin/v1/rules/replication/pinned/run');
-    await until('the free one to go', async () => Object.keys(await c.tags('pinned/app')).join() === 'used', 20_000);
+    await until('the free one to go', async () => Object.keys(await c.tags('pinned/app')).join() === 'used');
     const state = await until('a word about it', async () => {
       const now = await c.state('pinned');
       return now.problems.length > 0 && now;

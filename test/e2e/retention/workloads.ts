@@ -56,10 +56,10 @@ export async function rollOut(bed: Bed, namespace: string, name: string, images:
   for (const [at, image] of images.entries()) {
     const last = at === images.length - 1;
     await bed.apply(deployment(namespace, name, { image, replicas: last ? 1 : 0 }));
-    await eventually(`the ReplicaSet of ${image}`, 60, async () => {
+    await eventually(`the ReplicaSet of ${image}`, 180, async () => {
       const sets = await bed.cluster.kubectl(['get', 'replicaset', '-n', namespace, '-l', `app=${name}`, '-o', 'json']);
       return sets.includes(`"${image}"`);
     });
   }
-  await bed.cluster.kubectl(['rollout', 'status', '-n', namespace, `deployment/${name}`, '--timeout=120s']);
+  await bed.cluster.kubectl(['rollout', 'status', '-n', namespace, `deployment/${name}`, '--timeout=300s']);
 }

@@ -38,18 +38,29 @@ export interface House {
   tags(repository: string): Promise<string[]>;
   put(name: string, spec: object): Promise<{ status: number; problems: string[] }>;
   state(name: string): Promise<ShownState>;
-  /** Has it evaluated now, and waits for that. */
+  /** Waits for the evaluation that comes of itself with the last `put`. */
   evaluated(name: string): Promise<ShownState>;
+  /** Has it evaluated now, and waits for that: one that had begun before has not seen all that was done until now. */
+  evaluatedAgain(name: string): Promise<ShownState>;
   report(cluster: string, images: readonly object[], more?: object): Promise<number>;
 }
 
 export function house(server: Pick<Server, 'url' | 'authorization'>): House {
   const registry = client(server);
   let generation = 0;
+  const generations = new Map<string, number>();
   const state: House['state'] = async (name) => {
     const answer = await registry.request('GET', `/admin/v1/rules/retention/${name}`);
     assert.equal(answer.status, 200, answer.body.toString());
     return (answer.json() as { state: ShownState }).state;
+  };
+  const stateThat = async (name: string, holds: (state: ShownState) => boolean) => {
+    let found = await state(name);
+    await until(`${name} is evaluated`, async () => {
+      found = await state(name);
+      return holds(found);
+    });
+    return found;
   };
   return {
     registry,
@@ -64,19 +75,21 @@ export function house(server: Pick<Server, 'url' | 'authorization'>): House {
       const body = JSON.stringify({ uid: `uid-${name}`, generation, spec });
       const answer = await registry.request('PUT', `/admin/v1/rules/retention/${name}`, { body });
       const { errors = [] } = answer.json() as { errors?: { detail?: { problems?: string[] } }[] };
-      if (answer.status === 200) assert.deepEqual(answer.json(), { generation, running: true });
+      if (answer.status === 200) {
+        assert.deepEqual(answer.json(), { generation, running: true });
+        generations.set(name, generation);
+      }
       return { status: answer.status, problems: errors[0]?.detail?.problems ?? [] };
     },
-    async evaluated(name) {
-      const before = await state(name);
+    evaluated(name) {
+      const last = generations.get(name);
+      return stateThat(name, (found) => found.generation === last && found.lastEvaluation !== undefined);
+    },
+    async evaluatedAgain(name) {
+      const now = Date.now();
       const asked = await registry.request('POST', `/admin/v1/rules/retention/${name}/run`);
       assert.equal(asked.status, 202);
-      let after = before;
-      await until(`${name} is evaluated`, async () => {
-        after = await state(name);
-        return after.lastEvaluation !== undefined && after.lastEvaluation !== before.lastEvaluation;
-      });
-      return after;
+      return stateThat(name, ({ lastEvaluation = '' }) => Date.parse(lastEvaluation) >= now);
     },
     async report(cluster, images, more = {}) {
       const apiVersion = 'inventory.ne-registry.io/v1alpha1';

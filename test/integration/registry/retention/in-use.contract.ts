@@ -104,7 +104,7 @@ export function inUseContract(start: (options: ServerOptions) => Promise<Server>
     await until('both are back', async () => (await it.tags('trashed/app')).length === 3);
     await until('the policy tells of it', async () => (await it.state('trashed')).events?.length === 2);
     assert.equal((await it.state('trashed')).events?.[0]?.reason, 'RestoredInUse');
-    await it.evaluated('trashed');
+    await it.evaluatedAgain('trashed');
     assert.deepEqual((await it.tags('trashed/app')).sort(), ['v1', 'v2', 'v4']);
   });
 

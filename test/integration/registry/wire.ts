@@ -6,7 +6,7 @@ export interface Wire {
   /** Everything that came so far. */
   received(): string;
   send(text: string | Uint8Array): void;
-  /** Resolves when what came matches, or rejects after `millis` (10 s unless told) with what came instead. */
+  /** Resolves when what came matches, or rejects after `millis` (a minute unless told) with what came instead. */
   until(pattern: RegExp, millis?: number): Promise<string>;
   /** Resolves with everything that came once the other side has ended the connection. */
   ended(millis?: number): Promise<string>;
@@ -58,8 +58,8 @@ export async function wire(server: Pick<Server, 'host'>, options: { from?: strin
     socket,
     received: () => text,
     send: (bytes) => void socket.write(bytes),
-    until: (pattern, millis = 10_000) => wait(() => pattern.test(text), millis),
-    ended: (millis = 10_000) => wait(() => over, millis),
+    until: (pattern, millis = 60_000) => wait(() => pattern.test(text), millis),
+    ended: (millis = 60_000) => wait(() => over, millis),
     destroy: () => socket.destroy(),
   };
 }

@@ -102,7 +102,7 @@ export class Bed {
   }
 
   /** Waits for a condition of a policy: `Ready=True InForce`. */
-  async condition(name: string, wanted: string, seconds = 30): Promise<{ message: string }> {
+  async condition(name: string, wanted: string, seconds = 90): Promise<{ message: string }> {
     let seen = '';
     try {
       return await found(

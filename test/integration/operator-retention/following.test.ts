@@ -40,7 +40,7 @@ function names(inventory: Inventory): string[] {
   return report.images.map(({ image }) => image);
 }
 
-describe('the inventory', { timeout: 120_000 }, () => {
+describe('the inventory', { timeout: 900_000 }, () => {
   test('is unknown until everything was read, and while the API server is away for long; then it has what was missed', async () => {
     await kube.client.create(pod('first', 'h/first:1'));
     const inventory = new Inventory({ client: kube.client, namespaces: [], log: collectingLog(), longestBehindMs });

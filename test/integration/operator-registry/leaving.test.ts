@@ -12,7 +12,8 @@ import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1
 import { until } from '../registry/space/until.ts';
 
 const program = join(import.meta.dirname, '../../../bin/ne-registry.js');
-const lingerSeconds = 4;
+/** Enough for what is asked meanwhile, on a machine that is away for some of it. */
+const lingerSeconds = 12;
 /** Nothing may take that long here: no request is in flight at the end. */
 const drainSeconds = 100;
 let folder: string;

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import { decode, type Secret } from '../../../src/operator/registry/children/secret.ts';
 import type { Pod, Workload } from '../../../src/operator/registry/health.ts';
@@ -90,7 +91,7 @@ async function comeUp(): Promise<void> {
   await kube.client.patch({ ...deployments, name: 'main-workers' }, { status: seen }, { subresource: 'status' });
 }
 
-test('the Deployment comes with the mode, is counted and judged, and goes with it', { timeout: 120_000 }, async () => {
+test('the Deployment comes with the mode, is counted and judged, and goes with it', { timeout: 600_000 }, async () => {
   await secret('bucket', { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'not used' });
   await secret('database', { uri: 'postgres://registry@database.example/registry' });
   await kube.client.create({ ...registryKind, metadata: { name: 'main', namespace }, spec: spec('InPod') });
@@ -103,11 +104,9 @@ test('the Deployment comes with the mode, is counted and judged, and goes with i
     workers.metadata.ownerReferences?.map(({ kind, name }) => [kind, name]),
     [['Registry', 'main']],
   );
-  assert.notDeepEqual(
-    (await deployment('main'))?.spec,
-    before.spec,
-    'what serves is replaced: it leaves the work to them',
-  );
+  await eventually('what serves to be replaced: it leaves the work to them', async () => {
+    return !isDeepStrictEqual((await deployment('main'))?.spec, before.spec);
+  });
   const documents = decode(
     await kube.client.get<Secret>({ apiVersion: 'v1', kind: 'Secret', name: 'main-bootstrap', namespace }),
   );
@@ -118,7 +117,7 @@ test('the Deployment comes with the mode, is counted and judged, and goes with i
   assert.deepEqual([waiting.status, waiting.reason], ['False', 'PodStarting']);
 
   await comeUp();
-  await eventually('them to be ready', async () => (await workersOf())?.status === 'True', 30);
+  await eventually('them to be ready', async () => (await workersOf())?.status === 'True');
   const { status } = (await registry()) as RegistryResource;
   assert.deepEqual([status?.workers, status?.replicas?.ready], [{ desired: 1, ready: 1, updated: 1 }, 0]);
   const pod = await present('the pod to be told of its Secrets', async () => {
@@ -128,12 +127,14 @@ test('the Deployment comes with the mode, is counted and judged, and goes with i
   assert.equal(pod.metadata.labels?.['app.kubernetes.io/component'], 'workers');
 
   await set('InPod');
-  await eventually('them to go', async () => (await deployment('main-workers')) === undefined, 30);
-  await eventually('nothing to be said of them', async () => (await workersOf()) === undefined, 30);
+  await eventually('them to go', async () => (await deployment('main-workers')) === undefined);
+  await eventually('nothing to be said of them', async () => (await workersOf()) === undefined);
   assert.equal((await registry())?.status?.workers, undefined);
   for (const [apiVersion, kind] of [
     ['v1', 'Service'],
     ['networking.k8s.io/v1', 'NetworkPolicy'],
   ] as const)
-    assert.equal(await kube.client.get({ apiVersion, kind, name: 'main-workers', namespace }), undefined);
+    await eventually(`their ${kind} to go`, async () => {
+      return (await kube.client.get({ apiVersion, kind, name: 'main-workers', namespace })) === undefined;
+    });
 });

@@ -1,6 +1,5 @@
 import { type Digest, isDigest } from '../../../domain/oci/digest.ts';
 import type { Descriptor } from '../../../domain/oci/manifest.ts';
-import { giveBack } from '../../../platform/give-back.ts';
 import { TransferError } from '../../../transfer/errors.ts';
 import type { BlobOptions, ImageSource, ImageTarget, ManifestBytes } from '../../../transfer/image/image.ts';
 import { manifestFrom } from '../../../transfer/registry/manifests.ts';
@@ -58,13 +57,10 @@ export class OwnImage implements ImageSource, ImageTarget {
       if (reader === undefined)
         throw new TransferError('NotFound', `there is no blob ${digest} in ${this.#path} any more`);
       try {
-        for await (const chunk of readStored(reader, offset)) {
+        for await (const chunk of readStored(reader, offset, lent)) {
           if (signal.aborted) throw signal.reason;
-          if (lent) yield* lend(chunk);
-          else {
-            leftovers.add(chunk.length);
-            yield chunk;
-          }
+          if (!lent) leftovers.add(chunk.length);
+          yield chunk;
         }
       } finally {
         await reader.close();
@@ -199,14 +195,5 @@ async function* counted(chunks: AsyncIterable<Buffer>, onBytes?: (done: number) 
     done += chunk.length;
     onBytes?.(done);
     yield chunk;
-  }
-}
-
-/** Whoever asks for the next chunk is done with this one: sixteen layers at once would else leave tens of megabytes behind. */
-function* lend(chunk: Buffer): Generator<Buffer> {
-  try {
-    yield chunk;
-  } finally {
-    giveBack(chunk);
   }
 }

@@ -5,12 +5,12 @@ import type { BlobReader } from '../../storage/store.ts';
 const owner = 'replication';
 
 /**
- * The bytes of a stored blob from `offset` on. Chunks belong to whoever takes them: the store's own buffers are lent, and are
- * read into again once a chunk was handed on.
+ * The bytes of a stored blob from `offset` on. The store's own buffers are handed back at once, however slow the target is.
+ * @param lent chunks are good until the next are asked for only: all of them lie in the same memory. Others belong to whoever takes them
  */
-export async function* readStored(reader: BlobReader, offset: number): AsyncGenerator<Buffer> {
+export async function* readStored(reader: BlobReader, offset: number, lent: boolean): AsyncGenerator<Buffer> {
   if (offset >= reader.size) return;
-  const hatch = new Hatch();
+  const hatch = new Hatch(lent);
   const sent = reader.send(hatch, offset, reader.size - 1, owner).then(
     () => hatch.finish(),
     (error: unknown) => hatch.finish(error),
@@ -33,9 +33,12 @@ class Hatch extends Writable {
   #offered: { readonly chunk: Buffer; readonly taken: () => void } | undefined;
   #waiting: Waiting | undefined;
   #end: { readonly error?: unknown } | undefined;
+  readonly #lent: boolean;
+  #memory = Buffer.alloc(0);
 
-  constructor() {
+  constructor(lent: boolean) {
     super({ highWaterMark: 1 });
+    this.#lent = lent;
     this.on('error', () => {});
   }
 
@@ -62,9 +65,16 @@ class Hatch extends Writable {
     this.#waiting = undefined;
     if (offered !== undefined) {
       this.#offered = undefined;
-      waiting.resolve(Buffer.from(offered.chunk));
+      waiting.resolve(this.#copied(offered.chunk));
       offered.taken();
     } else if (end !== undefined && 'error' in end) waiting.reject(end.error);
     else waiting.resolve(undefined);
+  }
+  /** Memory that is new costs as much as reading does. */
+  #copied(chunk: Buffer): Buffer {
+    if (!this.#lent) return Buffer.from(chunk);
+    if (this.#memory.length < chunk.length) this.#memory = Buffer.allocUnsafeSlow(chunk.length);
+    chunk.copy(this.#memory);
+    return this.#memory.subarray(0, chunk.length);
   }
 }

@@ -10,7 +10,7 @@ import { type FaultProxy, startFaultProxy } from '../../programs/fault-proxy.ts'
 import { clientOf, type Peer, registries } from './registries.ts';
 
 const repository = 'team/app';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(120_000);
 const requests = {
   ours: ['POST', 'POST'],
   // Tried once, with a blob that is smaller than a question.

@@ -127,7 +127,7 @@ describe('a connection', () => {
     const blob = { repository: 'team/app', digest, size: bytes.length, lent };
     asked.length = 0;
     try {
-      const chunks = readBlob(client, blob, 0, AbortSignal.timeout(10_000));
+      const chunks = readBlob(client, blob, 0, AbortSignal.timeout(60_000));
       for await (const _ of new DigestCheck(blob, host).passing(chunks, 0));
     } finally {
       client.close();

@@ -13,7 +13,7 @@ export interface Pass {
 
 /** Copies every tag with its referrers, once. One tag's failure does not stop the others, as in a rule. */
 export async function copyAll(from: Place, to: Place, more: Partial<CopyOptions> = {}): Promise<Pass> {
-  const signal = more.signal ?? AbortSignal.timeout(60_000);
+  const signal = more.signal ?? AbortSignal.timeout(240_000);
   const source = new RegistryImage(from.client, from.repository);
   const target = new RegistryImage(to.client, to.repository);
   const results: CopyResult[] = [];

@@ -32,7 +32,7 @@ export const docker = {
 };
 export type Types = typeof oci | typeof docker;
 
-const signal = () => AbortSignal.timeout(60_000);
+const signal = () => AbortSignal.timeout(240_000);
 
 export async function pushBlob(
   { client, repository }: Place,

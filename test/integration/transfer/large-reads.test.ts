@@ -18,6 +18,8 @@ const ok = `HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length}\r\n\r\n`;
 describe('a large read', () => {
   let server: Server;
   let client: RegistryClient;
+  /** One that counts so many milliseconds without a byte as a cut. */
+  let connect: (idleMs: number) => RegistryClient;
   let connections = 0;
   let asked: string[] = [];
   const sockets = new Set<Socket>();
@@ -49,7 +51,8 @@ describe('a large read', () => {
     client?.close();
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const trust = () => ({ plainHttp: true });
-    client = new RegistryClient(host, { credentials: async () => undefined, retry, trust, idleMs: 1000 });
+    connect = (idleMs) => new RegistryClient(host, { credentials: async () => undefined, retry, trust, idleMs });
+    client = connect(15_000);
   });
 
   after(() => {
@@ -64,7 +67,7 @@ describe('a large read', () => {
       client,
       { repository: 'x', digest, size: bytes.length, lent: true },
       0,
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(60_000),
     );
     for await (const chunk of new DigestCheck({ digest, size: bytes.length }, 'it').passing(chunks, 0)) {
       assert.ok(chunk.length <= 262_144);
@@ -167,6 +170,8 @@ describe('a large read', () => {
       socket.write(ok);
       if (times > 1) socket.write(bytes);
     };
+    client.close();
+    client = connect(3000);
     await read();
     assert.equal(asked.length, 2);
   });
@@ -180,6 +185,7 @@ describe('a large read', () => {
     const started = performance.now();
     cancel.abort();
     await assert.rejects(reading, (error) => isTransferError(error, 'Cancelled'));
-    assert.ok(performance.now() - started < 500);
+    // Silence would end it, too, later.
+    assert.ok(performance.now() - started < 5000);
   });
 });

@@ -15,7 +15,7 @@ import { oci, type Place, pushBlob, pushImage } from './images.ts';
 import { clientOf, type Peer, registries } from './registries.ts';
 import { truthOf } from './truth.ts';
 
-const signal = () => AbortSignal.timeout(30_000);
+const signal = () => AbortSignal.timeout(120_000);
 
 describe('copies at the same time', () => {
   let source: Peer;
@@ -66,7 +66,12 @@ describe('copies at the same time', () => {
     const bandwidth = new BandwidthLimit(200_000);
     const cancel = new AbortController();
     const copying = copyAll(from('cancel/app'), to('cancel/app'), { bandwidth, signal: cancel.signal });
-    await delay(600);
+    // Its bytes are on their way.
+    for (const end = Date.now() + 60_000; !line.requests.some((one) => /^PATCH .*cancel\/app/.test(one)); ) {
+      assert.ok(Date.now() < end, 'no upload was begun');
+      await delay(20);
+    }
+    await delay(300);
     const started = performance.now();
     cancel.abort();
     const { failures } = await copying;

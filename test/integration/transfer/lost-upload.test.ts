@@ -10,7 +10,7 @@ import { startFaultProxy } from '../../programs/fault-proxy.ts';
 import { startServer } from '../registry/server.ts';
 
 const repository = 'team/app';
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(120_000);
 const bytes = randomBytes(2_000_000);
 const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest;
 const blob = {

@@ -14,7 +14,7 @@ import { oci, type Place, type PushedDescriptor, pushImage, pushIndex, pushManif
 import { clientOf, type Peer, registries } from './registries.ts';
 import { truthOf } from './truth.ts';
 
-const signal = () => AbortSignal.timeout(30_000);
+const signal = () => AbortSignal.timeout(120_000);
 
 for (const name of ['ours', 'distribution']) {
   describe(`a source (${name}) that does odd things`, () => {

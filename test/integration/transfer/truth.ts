@@ -21,7 +21,7 @@ export interface Truth {
 }
 
 /** Reads all that the tags lead to. @throws TransferError where anything is missing or damaged */
-export async function truthOf(place: Place, signal = AbortSignal.timeout(60_000)): Promise<Truth> {
+export async function truthOf(place: Place, signal = AbortSignal.timeout(240_000)): Promise<Truth> {
   return await new Reader(place, signal).read();
 }
 
@@ -104,7 +104,7 @@ export class LookOut {
   async #look(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       const { client, repository } = this.#place;
-      const { tags } = await readTags(client, repository, AbortSignal.timeout(20_000));
+      const { tags } = await readTags(client, repository, AbortSignal.timeout(120_000));
       for (const tag of tags.filter((name) => !isFallbackTag(name))) await this.#examine(tag);
       this.rounds += 1;
       await delay(15);
@@ -113,7 +113,7 @@ export class LookOut {
 
   async #examine(tag: string): Promise<void> {
     const { client, repository } = this.#place;
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(120_000);
     const found = await getManifest(client, repository, tag, signal).catch((error) => {
       if (isTransferError(error, 'NotFound')) return undefined;
       throw error;

@@ -1,7 +1,16 @@
 /** The scrubber finds what rotted, takes it out of service, puts back what was right after all, and trusts no failure. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,8 +29,9 @@ const document = (bytesPerSecond: number): NonNullable<ServerOptions['document']
   auth: { administrators: ['tester'], anonymous: 'Pull' },
   scrub: { bytesPerSecond },
 });
-/** Files that were read a moment ago are still open, whatever happens to their names: closed after ten seconds. */
-const closed = () => sleep(11_000);
+/** Files that were read a moment ago are still open, whatever happens to their names: for some seconds. */
+const closed = (folder: string) =>
+  until(`no file of ${folder} is open`, () => !openFiles().some((path) => path.startsWith(folder)));
 before(async () => {
   server = await startServer({ document: document(100 * mebibyte) });
   registry = client(server);
@@ -41,6 +51,21 @@ async function scrub(): Promise<void> {
   assert.equal((await registry.request('POST', '/admin/v1/jobs/scrub')).status, 202);
   await until('the blobs are read again', async () => (await rounds()) > before);
 }
+
+/** Paths of what the registry has open. */
+function openFiles(): string[] {
+  const folder = `/proc/${server.pid}/fd`;
+  return readdirSync(folder).map((fd) => {
+    try {
+      return readlinkSync(join(folder, fd));
+    } catch {
+      return 'closed meanwhile';
+    }
+  });
+}
+
+/** A line comes another way than an answer does. */
+const isLogged = (text: string) => until(`it is logged: ${text}`, () => server.log.some((line) => line.includes(text)));
 
 function only(digest: string): string {
   const [path, ...more] = filesOf(server.data, digest);
@@ -87,9 +112,9 @@ test('one blob that is missing is quarantined; where most are, the volume is awa
   assert.equal(await quarantined(), 1);
   renameSync(join(server.data, 'blobs'), join(server.data, 'blobs.away'));
   mkdirSync(join(server.data, 'blobs'));
-  await closed();
+  await closed(join(server.data, 'blobs.away'));
   await scrub();
-  assert.ok(server.log.some((line) => line.includes('is the volume mounted?')));
+  await isLogged('is the volume mounted?');
   rmSync(join(server.data, 'blobs'), { recursive: true });
   renameSync(join(server.data, 'blobs.away'), join(server.data, 'blobs'));
   assert.equal(await quarantined(), 1);
@@ -103,14 +128,14 @@ test('bytes that cannot be read are told, and not quarantined', async () => {
   renameSync(path, `${path}.away`);
   symlinkSync(path, path);
   await scrub();
-  assert.ok(server.log.some((line) => line.includes('could not be read; nothing was concluded')));
+  await isLogged('could not be read; nothing was concluded');
   rmSync(path);
   renameSync(`${path}.away`, path);
   assert.ok((await get(digest)).body.equals(bytes));
 });
 
 test('reading is held to its rate, and ends soon when the registry stops', async () => {
-  await registry.pushBlob('scrub', randomBytes(6 * mebibyte));
+  await registry.pushBlob('scrub', randomBytes(60 * mebibyte));
   await server.stop();
   const started = performance.now();
   server = await startServer({ data: server.data, document: document(mebibyte) });
@@ -125,5 +150,6 @@ test('reading is held to its rate, and ends soon when the registry stops', async
   assert.ok(read <= (seconds + 1) * mebibyte, `${read} bytes in ${seconds} seconds`);
   const began = performance.now();
   assert.equal(await server.stop(), 0);
-  assert.ok(performance.now() - began < 3000, `${performance.now() - began} ms`);
+  // Far sooner than it would have read what is left, which takes a minute.
+  assert.ok(performance.now() - began < 20_000, `${performance.now() - began} ms`);
 });

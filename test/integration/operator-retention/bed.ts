@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -134,6 +134,12 @@ export async function found<T>(what: string, look: () => Promise<T | undefined>,
   return (await eventually(what, look, seconds)) as T;
 }
 
+/** In one step, as a kubelet does: who reads a file that is being written finds half of it, or no users at all. */
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
 /** The pod of a Registry, with the Secrets that the operator made for it. */
 export class Pod {
   readonly address: string;
@@ -204,7 +210,7 @@ export class Pod {
       if (Object.keys(values).length === 0) return false;
       mkdirSync(join(this.#folder, path), { recursive: true });
       for (const [key, value] of Object.entries(values)) {
-        writeFileSync(join(this.#folder, path, key), key === 'config.yaml' ? this.#here(value) : value);
+        replace(join(this.#folder, path, key), key === 'config.yaml' ? this.#here(value) : value);
       }
     }
     return true;

@@ -2,13 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { run } from '../e2e/cluster/command.ts';
 import { type GoTool, goTool } from '../e2e/cluster/tools.ts';
+import { freePort } from './port.ts';
 
 const VERSITYGW: GoTool = {
   name: 'versitygw',
@@ -166,8 +167,9 @@ class Server {
   }
 
   async #answers(child: ChildProcess, port: number): Promise<void> {
-    for (let attempt = 0; attempt < 200; attempt++) {
-      if (child.exitCode !== null) throw new Error(`versitygw ended with ${child.exitCode}: ${this.#said}`);
+    for (let attempt = 0; attempt < 1200; attempt++) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`versitygw ended with ${child.exitCode ?? child.signalCode}: ${this.#said}`);
       const open = await new Promise<boolean>((resolve) => {
         const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
         socket.once('connect', () => socket.destroy());
@@ -177,13 +179,4 @@ class Server {
     }
     throw new Error(`versitygw does not listen at ${this.endpoint}: ${this.#said}`);
   }
-}
-
-/** A port that nothing listened on a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

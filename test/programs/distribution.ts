@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import { type GoTool, goTool } from '../e2e/cluster/tools.ts';
+import { freePort } from './port.ts';
 import { startTokenServer } from './token-server.ts';
 
 const DISTRIBUTION: GoTool = {
@@ -103,17 +103,8 @@ export async function ended(child: ChildProcess): Promise<void> {
   clearTimeout(patience);
 }
 
-/** A port that nothing listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function answers(host: string, child: ChildProcess): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     if (child.exitCode !== null) throw new Error(`the registry ended with ${child.exitCode}`);
     const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
     if (answer !== undefined) return;

@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { ensurePackages } from '../e2e/cluster/packages.ts';
+import { freePort } from './port.ts';
 
 const BIN = '/usr/lib/postgresql/15/bin';
 const SUPERUSER = 'postgres';
@@ -172,12 +172,12 @@ export class PostgresServer {
   async #waitForStandby(): Promise<void> {
     await this.query(`ALTER SYSTEM SET synchronous_standby_names = 'standby'`);
     await this.query('SELECT pg_reload_conf()');
-    for (let left = 100; left > 0; left -= 1) {
+    for (let left = 600; left > 0; left -= 1) {
       const [row] = await this.query<{ state: string }>('SELECT sync_state AS state FROM pg_stat_replication');
       if (row?.state === 'sync') return;
       await wait(100);
     }
-    throw new Error('the standby did not become synchronous within 10 s');
+    throw new Error('the standby did not become synchronous within a minute');
   }
 
   async #launch(): Promise<boolean> {
@@ -201,7 +201,7 @@ export class PostgresServer {
     const reap = () => child.kill('SIGQUIT');
     process.once('exit', reap);
     child.once('exit', () => process.off('exit', reap));
-    for (let left = 600; left > 0 && child.exitCode === null && child.signalCode === null; left -= 1) {
+    for (let left = 1200; left > 0 && child.exitCode === null && child.signalCode === null; left -= 1) {
       if (await this.#answers()) return true;
       await wait(50);
     }
@@ -278,13 +278,4 @@ async function runOwned(program: string, args: readonly string[]): Promise<void>
   });
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${said.trim()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -3,9 +3,9 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request as httpsRequest } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../programs/port.ts';
 import { attempt, type CommandResult } from './command.ts';
 import { KUBE } from './programs.ts';
 import { goTool } from './tools.ts';
@@ -48,12 +48,12 @@ export async function startBareApiServer(): Promise<BareApiServer> {
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    const [etcdPort, peerPort, port] = await freePorts(3);
+    const [etcdPort, peerPort, port] = [await freePort(), await freePort(), await freePort()];
     const etcd = `http://127.0.0.1:${etcdPort}`;
     children.push(start(dir, 'etcd', ['etcd', ...etcdFlags(dir, etcd, `http://127.0.0.1:${peerPort}`)]));
     const token = await writeSecrets(dir);
     const startServer = () => {
-      children[1] = start(dir, 'kube-apiserver', [kube, 'kube-apiserver', ...apiServerFlags(dir, etcd, Number(port))]);
+      children[1] = start(dir, 'kube-apiserver', [kube, 'kube-apiserver', ...apiServerFlags(dir, etcd, port)]);
     };
     startServer();
     return await connect({ dir, kube, url: `https://127.0.0.1:${port}`, token, children, startServer, stop });
@@ -84,8 +84,10 @@ async function connect({ dir, kube, url, token, children, startServer, stop }: S
     send({ url: url + path, method, ca, token, body, contentType });
   const ready = async () => {
     await untilDefined(children, dir, async () => {
-      const answer = await request('GET', '/readyz').catch(() => undefined);
-      return answer?.status === 200 ? true : undefined;
+      // The namespace is made in the background, and being ready does not wait for it.
+      for (const path of ['/readyz', '/api/v1/namespaces/default'])
+        if ((await request('GET', path).catch(() => undefined))?.status !== 200) return undefined;
+      return true;
     });
   };
   await ready();
@@ -170,20 +172,6 @@ async function kill(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGKILL');
   await gone;
-}
-
-/** Free at this moment: another process could take one, then the program that wanted it says so in its log. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 async function untilDefined<T>(

@@ -70,6 +70,8 @@ export async function startBucketFaults(upstream: string): Promise<BucketFaults>
     const wait = typeof fault === 'object' && 'delayMillis' in fault ? fault.delayMillis : 0;
     setTimeout(() => forward({ hostname, port }, incoming, outgoing, fault), wait);
   });
+  // Nor does this end cut a connection that a store keeps, unless it is told to.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const heal = () => {
     plan = () => undefined;
@@ -136,7 +138,8 @@ function forward(
   fault: BucketFault | undefined,
 ): void {
   const { method, url, headers } = incoming;
-  const onward = request({ hostname, port, method, path: url, headers });
+  // One connection each: one that was kept could be closed by the bucket just as it is used again.
+  const onward = request({ hostname, port, method, path: url, headers, agent: false });
   onward.on('error', () => outgoing.destroy());
   onward.on('response', (answer) => {
     if (fault === 'lose-answer') {
@@ -180,12 +183,17 @@ function sendAnswer(answer: IncomingMessage, outgoing: ServerResponse, fault: Bu
   const last = Math.min(cutAfter, stallAfter);
   outgoing.flushHeaders();
   let seen = 0;
+  // What was written before must arrive before the cut.
+  const cut = () => {
+    if (last === cutAfter) setTimeout(() => outgoing.destroy(), 30);
+  };
   answer.on('data', (chunk: Buffer) => {
+    if (seen >= last && seen > 0) return;
     const room = last - seen;
     seen += chunk.length;
-    if (room > 0) outgoing.write(chunk.subarray(0, room));
-    // What was written before must arrive before the cut.
-    if (seen >= cutAfter) setTimeout(() => outgoing.destroy(), 30);
+    const whenWritten = seen >= last ? cut : undefined;
+    if (room > 0) outgoing.write(chunk.subarray(0, room), whenWritten);
+    else whenWritten?.();
   });
   answer.on('end', () => {
     if (seen < last) outgoing.end();

@@ -1,8 +1,10 @@
 /** Stands between a client and a registry and breaks what it is told to, request by request. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { type ClientRequest, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './port.ts';
 
 /** What goes wrong with one request. Bytes count from the start of a body. */
 export interface Fault {
@@ -62,7 +64,8 @@ class BadLine implements FaultProxy {
   constructor(upstream: string, plan: FaultPlan) {
     this.#upstream = upstream;
     this.plan = plan;
-    this.#server.keepAliveTimeout = 1000;
+    // What is cut is cut because a plan says so.
+    this.#server.keepAliveTimeout = 0;
   }
 
   get host(): string {
@@ -71,10 +74,11 @@ class BadLine implements FaultProxy {
 
   async up(): Promise<void> {
     if (this.#server.listening) return;
+    // A port that nobody is given while the line is down.
+    if (this.#port === 0) this.#port = await freePort();
     const listening = once(this.#server, 'listening');
     this.#server.listen(this.#port, '127.0.0.1');
     await listening;
-    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   async down(): Promise<void> {
@@ -116,7 +120,9 @@ function refuse(incoming: IncomingMessage, outgoing: ServerResponse, { status, h
 
 function passOn(upstream: string, { incoming, outgoing, fault }: Exchange): void {
   const [host, port] = upstream.split(':');
-  const onward = request({ host, port, method: incoming.method, path: incoming.url, headers: incoming.headers });
+  // One connection each: one that was kept could be closed by the registry just as it is used again.
+  const { method, url: path, headers } = incoming;
+  const onward = request({ host, port, method, path, headers, agent: false });
   onward.on('error', () => outgoing.destroy());
   outgoing.on('close', () => onward.destroy());
   onward.on('response', (answer) => {
@@ -138,14 +144,32 @@ function cutRequest(incoming: IncomingMessage, onward: ClientRequest, after: num
   let seen = 0;
   incoming.on('data', (chunk: Buffer) => {
     if (seen >= after) return;
-    onward.write(chunk.subarray(0, after - seen));
+    const part = chunk.subarray(0, after - seen);
     seen += chunk.length;
-    if (seen < after) return;
-    setTimeout(() => {
+    if (seen < after) return void onward.write(part);
+    onward.write(part, async () => {
+      await untilRead(onward.socket);
+      // What was read is stored.
+      await delay(150);
       onward.destroy();
       incoming.socket.destroy();
-    }, 150);
+    });
   });
+}
+
+/**
+ * Waits until the other end of a connection within this machine has taken all that was sent out of the kernel's buffers, proc(5)
+ * `net/tcp`: on a busy machine it may not have run since. Gives up after ten seconds.
+ */
+async function untilRead(socket: Socket | null): Promise<void> {
+  const [ours, theirs] = [socket?.localPort, socket?.remotePort].map((port) =>
+    (port ?? 0).toString(16).padStart(4, '0'),
+  );
+  const unread = new RegExp(`:(?:${ours} \\S+:${theirs} 01 (?!0{8}:)|${theirs} \\S+:${ours} 01 \\S{8}:(?!0{8} ))`, 'i');
+  for (let tries = 0; tries < 200; tries++) {
+    if (!unread.test(await readFile('/proc/net/tcp', 'utf8').catch(() => ''))) return;
+    await delay(50);
+  }
 }
 
 async function sendAnswer(answer: IncomingMessage, outgoing: ServerResponse, fault: Fault): Promise<void> {
@@ -153,8 +177,10 @@ async function sendAnswer(answer: IncomingMessage, outgoing: ServerResponse, fau
   const end = Math.min(cutAnswerAfter ?? Number.POSITIVE_INFINITY, truncateAnswerTo ?? Number.POSITIVE_INFINITY);
   let seen = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
-    outgoing.write(damaged(chunk, seen, fault.corruptByteAt).subarray(0, end - seen));
+    const part = damaged(chunk, seen, fault.corruptByteAt).subarray(0, end - seen);
     seen += chunk.length;
+    if (seen < end) outgoing.write(part);
+    else await new Promise((resolve) => outgoing.write(part, resolve));
     if (seen >= end) break;
     if (bytesPerSecond !== undefined) await delay((chunk.length / bytesPerSecond) * 1000);
   }
@@ -163,6 +189,7 @@ async function sendAnswer(answer: IncomingMessage, outgoing: ServerResponse, fau
     return;
   }
   // What was written before the cut arrives.
+  await untilRead(outgoing.socket);
   await delay(30);
   (outgoing.socket as Socket | null)?.destroy();
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
 import { type Answer, type BareApiServer, startBareApiServer } from '../../e2e/cluster/apiserver.ts';
+import { until } from '../registry/space/until.ts';
 
 export interface Resource {
   readonly apiVersion: string;
@@ -52,6 +53,7 @@ export async function startWithDefinitions(): Promise<BareApiServer> {
   const api = await startBareApiServer();
   try {
     for (const definition of definitions()) await establish(api, definition.metadata.name, definition);
+    for (const { spec } of definitions()) await serve(api, spec.names);
     return api;
   } catch (error) {
     await api.stop();
@@ -63,13 +65,24 @@ async function establish(api: BareApiServer, name: string, definition: unknown):
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
   const applied = await api.request('PATCH', `${path}?fieldManager=test&fieldValidation=Strict`, definition);
   assert.equal(applied.status, 201, JSON.stringify(applied.body));
-  for (let tries = 0; ; tries++) {
+  await until(`${name} is established`, async () => {
     const { body } = await api.request('GET', path);
     const conditions = (body.status?.conditions ?? []) as { type: string; status: string }[];
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
-    assert.ok(tries < 100, `${name} is not established: ${JSON.stringify(conditions)}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return conditions.some(({ type, status }) => type === 'Established' && status === 'True');
+  });
+}
+
+/** What is established is served, discovered and described a little later: each hears of it by a watch of its own. */
+async function serve(api: BareApiServer, { kind, plural }: Definition['spec']['names']): Promise<void> {
+  const group = 'apis/ne-registry.io/v1alpha1';
+  await until(`${kind} is served, discovered and described`, async () => {
+    if ((await api.request('GET', path(kind))).status !== 200) return false;
+    const { body } = await api.request('GET', `/${group}`);
+    const resources = (body.resources ?? []) as { name: string }[];
+    if (!resources.some(({ name }) => name === plural)) return false;
+    const described = await api.request('GET', `/openapi/v3/${group}`);
+    return described.status === 200 && JSON.stringify(described.body).includes(`"kind":"${kind}"`);
+  });
 }
 
 export function path(kind: Kind, name?: string): string {

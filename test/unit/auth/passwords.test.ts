@@ -38,16 +38,19 @@ test('a wrong password and a name that nobody has are both checked, and give nob
 test('a name that nobody has takes as long as a wrong password', async () => {
   const users = new Users([new Map([['alice', await hashPassword(secret())]])], []);
   const passwords = new Passwords({ users: () => users });
+  // Of the processor, the pool's threads included: on a busy machine the clock tells what others do.
   const time = async (name: string) => {
-    const times: number[] = [];
-    for (let i = 0; i < 5; i++) {
-      const began = performance.now();
-      await passwords.verify({ name, password: secret() }, 'x');
-      times.push(performance.now() - began);
-    }
-    return times.sort((a, b) => a - b)[0] ?? 0;
+    const began = process.cpuUsage();
+    await passwords.verify({ name, password: secret() }, 'x');
+    const { user, system } = process.cpuUsage(began);
+    return (user + system) / 1000;
   };
-  const [known, unknown] = [await time('alice'), await time('nobody')];
+  let [known, unknown] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  // The least of each, taken in turns: what slows the processor down hits both alike.
+  for (let round = 0; round < 5; round++) {
+    known = Math.min(known, await time('alice'));
+    unknown = Math.min(unknown, await time('nobody'));
+  }
   assert.ok(unknown > known / 2 && unknown < known * 2, `known ${known} ms, unknown ${unknown} ms`);
 });
 

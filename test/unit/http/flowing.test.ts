@@ -29,7 +29,7 @@ async function put(port: number, body: Buffer): Promise<string> {
   return text;
 }
 
-test('every byte in order, whatever the reader does between two chunks', { timeout: 20_000 }, async (t) => {
+test('every byte in order, whatever the reader does between two chunks', { timeout: 60_000 }, async (t) => {
   let most = 0;
   const { port } = await serve(t, async (incoming, response) => {
     const parts: Buffer[] = [];
@@ -50,7 +50,7 @@ test('every byte in order, whatever the reader does between two chunks', { timeo
   assert.ok(most <= 256 * 1024, `${most} bytes piled up in front of a slow reader`);
 });
 
-test('a reader that stops gets no more, and can still answer', { timeout: 20_000 }, async (t) => {
+test('a reader that stops gets no more, and can still answer', { timeout: 60_000 }, async (t) => {
   let read = Number.NaN;
   const { port } = await serve(t, async (incoming, response) => {
     for await (const _ of flowing(incoming)) break;
@@ -65,21 +65,26 @@ test('a reader that stops gets no more, and can still answer', { timeout: 20_000
 });
 
 test('a client that goes away in the middle is an error, also where nobody was waiting', {
-  timeout: 20_000,
+  timeout: 60_000,
 }, async (t) => {
   for (const pause of [0, 100]) {
+    const arrived = Promise.withResolvers<void>();
     const { port, failed } = await serve(t, async (incoming) => {
-      for await (const _ of flowing(incoming)) await sleep(pause);
+      for await (const _ of flowing(incoming)) {
+        arrived.resolve();
+        await sleep(pause);
+      }
     });
     const socket = connect(port, '127.0.0.1');
     socket.write('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc');
+    await arrived.promise;
     await sleep(30);
     socket.destroy();
     assert.match(String((await failed) as Error), /aborted|[Pp]remature/);
   }
 });
 
-test('a body that was over before anybody asked', { timeout: 20_000 }, async (t) => {
+test('a body that was over before anybody asked', { timeout: 60_000 }, async (t) => {
   const { port } = await serve(t, async (incoming, response) => {
     for await (const _ of flowing(incoming)) assert.fail('there is nothing');
     let again = 0;

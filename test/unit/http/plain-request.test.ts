@@ -69,9 +69,13 @@ describe('plain header fields', () => {
   test('cost what their length says, also where a line of spaces ends badly', () => {
     const millis = (spaces: number) => {
       const text = block('Host: a', `B:${' '.repeat(spaces)}\x01`);
-      const began = performance.now();
-      for (let count = 0; count < 20; count++) plainHeaders(text);
-      return performance.now() - began;
+      const once = () => {
+        const began = performance.now();
+        for (let count = 0; count < 20; count++) plainHeaders(text);
+        return performance.now() - began;
+      };
+      // The quickest: while the others ran, the machine may have done something else.
+      return Math.min(...Array.from({ length: 5 }, once));
     };
     millis(1000);
     // 32 times the length: some 32 times the time where it is linear, a thousand times where it is not.

@@ -78,11 +78,15 @@ describe('an image reference', () => {
   });
 
   it('takes no time to speak of on hostile input', () => {
-    const started = performance.now();
-    for (const unit of ['a', 'a-', 'a__', 'a/', '-', 'a.'])
-      assert.throws(() => parseReference(`h.io/${unit.repeat(50_000)}!`));
-    isHost(`${'a-'.repeat(50_000)}!`);
-    assert.ok(performance.now() - started < 500);
+    const took = () => {
+      const started = performance.now();
+      for (const unit of ['a', 'a-', 'a__', 'a/', '-', 'a.'])
+        assert.throws(() => parseReference(`h.io/${unit.repeat(50_000)}!`));
+      isHost(`${'a-'.repeat(50_000)}!`);
+      return performance.now() - started;
+    };
+    // The quicker of two: during the other the machine may have done something else.
+    assert.ok(Math.min(took(), took()) < 500);
   });
 
   it('names its registry, always', () => {

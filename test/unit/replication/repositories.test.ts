@@ -54,9 +54,13 @@ function expressionOf(parts: readonly string[]): RegExp {
 
 test('hostile patterns take no longer than their length says', () => {
   const matches = repositoryMatcher(`${'**/'.repeat(60)}x`);
-  const began = performance.now();
-  assert.equal(matches(`${'a/'.repeat(100)}y`), false);
-  assert.ok(performance.now() - began < 200);
+  const took = () => {
+    const began = performance.now();
+    assert.equal(matches(`${'a/'.repeat(100)}y`), false);
+    return performance.now() - began;
+  };
+  // The quicker of two: during the other the machine may have done something else.
+  assert.ok(Math.min(took(), took()) < 200);
 });
 
 test('what stands from the first segment with a pattern on is appended', () => {

@@ -5,6 +5,16 @@ import { parseChallenges } from '../../../src/transfer/http/challenge.ts';
 import { nextLink } from '../../../src/transfer/http/link.ts';
 import { backoffMs, defaultRetry, retryAfterMs } from '../../../src/transfer/http/retry.ts';
 
+/** Of two goes, milliseconds: during the other the machine may have done something else. */
+function quicker(work: () => void): number {
+  const took = () => {
+    const started = performance.now();
+    work();
+    return performance.now() - started;
+  };
+  return Math.min(took(), took());
+}
+
 describe('a WWW-Authenticate header', () => {
   it('is read with its parameters', () => {
     const header =
@@ -52,9 +62,8 @@ describe('a WWW-Authenticate header', () => {
     const [challenge] = parseChallenges('Bearer __proto__="x", realm="y"');
     assert.equal(challenge?.parameters.realm, 'y');
     assert.equal(({} as Record<string, unknown>).x, undefined);
-    const started = performance.now();
-    for (const unit of [' ', ',', 'a', 'a=', '"', 'a ', '=', 'A,']) parseChallenges(unit.repeat(16_000 / unit.length));
-    assert.ok(performance.now() - started < 1000);
+    const units = [' ', ',', 'a', 'a=', '"', 'a ', '=', 'A,'];
+    assert.ok(quicker(() => units.forEach((unit) => void parseChallenges(unit.repeat(16_000 / unit.length)))) < 1000);
   });
 });
 
@@ -77,9 +86,8 @@ describe('a Link header', () => {
       fc.property(text, (header) => void nextLink(header)),
       { numRuns: 3000 },
     );
-    const started = performance.now();
-    for (const unit of ['<', ';rel=', '"', ',', '<>;', ' ']) nextLink(unit.repeat(16_000 / unit.length));
-    assert.ok(performance.now() - started < 1000);
+    const units = ['<', ';rel=', '"', ',', '<>;', ' '];
+    assert.ok(quicker(() => units.forEach((unit) => void nextLink(unit.repeat(16_000 / unit.length)))) < 1000);
   });
 });
 

@@ -127,7 +127,7 @@ function worker(house: House, more: Partial<BackupParts> & { failures?: number[]
 
 async function until(what: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await what()); tries++) {
-    assert.ok(tries < 200, 'it did not happen');
+    assert.ok(tries < 1200, 'it did not happen');
     await sleep(50);
   }
 }

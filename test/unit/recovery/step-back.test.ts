@@ -179,11 +179,11 @@ test('it is an error in the log, and a fault for as long as it lasts', async () 
   const log = { ...house.parts.log, error: (_: object, message: string) => errors.push(message) };
   const worker = new JournalWorker({ ...house.parts, log });
   worker.start();
-  for (let tries = 0; worker.fault === undefined && tries < 100; tries++) await sleep(20);
+  for (let tries = 0; worker.fault === undefined && tries < 3000; tries++) await sleep(20);
   assert.match(worker.fault ?? '', /admin restore/);
   assert.equal(errors.length, 1);
   house.feed.splice(0, house.feed.length, ...kept);
-  for (let tries = 0; worker.fault !== undefined && tries < 200; tries++) await sleep(50);
+  for (let tries = 0; worker.fault !== undefined && tries < 1200; tries++) await sleep(50);
   assert.equal(worker.fault, undefined);
   await worker.stop();
 });
@@ -240,7 +240,7 @@ test('no bytes are removed while the metadata lacks what the journal knows', asy
   const workers = startWorkers(options as unknown as Options);
   await workers.runNow('sweep');
   await workers.runNow('reclaim');
-  for (let tries = 0; !(failures.has('sweep') && failures.has('reclaim')) && tries < 100; tries++) await sleep(20);
+  for (let tries = 0; !(failures.has('sweep') && failures.has('reclaim')) && tries < 3000; tries++) await sleep(20);
   await workers.stop();
   const reason = 'the metadata was replaced by an older one';
   assert.deepEqual([failures.get('sweep'), failures.get('reclaim')], [reason, reason]);

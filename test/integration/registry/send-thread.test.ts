@@ -84,8 +84,16 @@ async function pull(from = 0, pause?: (piece: number) => number): Promise<void> 
 }
 
 function helps(): boolean {
-  const names = readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/comm`, 'utf8'));
-  return names.includes('sender\n');
+  return readdirSync('/proc/self/task').some((task) => nameOf(task) === 'sender\n');
+}
+
+/** Of a thread; nothing where it has ended since it was listed. */
+function nameOf(task: string): string {
+  try {
+    return readFileSync(`/proc/self/task/${task}/comm`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Clients that come back for more until the thread is there, and then as long as `work` takes. */
@@ -126,9 +134,9 @@ test('many clients get what was pushed, be they quick, halting or late; then the
   });
   const unseen = blobs.unseenTraffic - before;
   assert.ok(unseen > 8 * content.length, `${unseen} bytes were handed over`);
-  for (const deadline = Date.now() + 10_000; helps(); await sleep(50)) assert.ok(Date.now() < deadline);
+  for (const deadline = Date.now() + 60_000; helps(); await sleep(50)) assert.ok(Date.now() < deadline);
   const left = () => readdirSync('/proc/self/fd').length;
-  for (const deadline = Date.now() + 10_000; left() > descriptors; await sleep(50)) assert.ok(Date.now() < deadline);
+  for (const deadline = Date.now() + 60_000; left() > descriptors; await sleep(50)) assert.ok(Date.now() < deadline);
 });
 
 test('clients that take nothing hold nobody up and time out; one that takes little does not', {
@@ -142,7 +150,7 @@ test('clients that take nothing hold nobody up and time out; one that takes litt
       const began = performance.now();
       await assert.rejects(send(here, 0));
       const took = performance.now() - began;
-      assert.ok(took > 1_400 && took < 10_000, `dropped after ${took} ms`);
+      assert.ok(took > 1_400 && took < 60_000, `dropped after ${took} ms`);
       close();
     });
     const halting = await link();
@@ -183,8 +191,8 @@ test('a descriptor that is used again in the same moment gets no byte of another
       for (const { close } of [...victims, ...others]) close();
     }
   });
-  await sleep(500);
-  assert.ok(sockets() <= open, `${sockets()} sockets are open, ${open} were`);
+  for (const deadline = Date.now() + 60_000; sockets() > open; await sleep(50))
+    assert.ok(Date.now() < deadline, `${sockets()} sockets are open, ${open} were`);
 });
 
 test('a client that is dropped hears of it at once, whoever was sending', { timeout: 180_000 }, async () => {
@@ -214,7 +222,7 @@ test('a store may be closed, and a process may end, while the thread is at work'
     const { status, signal, stderr } = spawnSync(
       process.execPath,
       ['--no-warnings', '--input-type=module', '-e', program(ending), folder.path, key],
-      { timeout: 30_000, encoding: 'utf8' },
+      { timeout: 85_000, encoding: 'utf8' },
     );
     assert.deepEqual({ status, signal, stderr }, { status: code, signal: null, stderr: '' });
   }
@@ -228,7 +236,14 @@ function program(ending: string): string {
     import { once } from 'node:events';
     import { readdirSync, readFileSync } from 'node:fs';
     import { FilesystemStore } from '${store}';
-    const helps = () => readdirSync('/proc/self/task').some((task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8') === 'sender\\n');
+    const nameOf = (task) => {
+      try {
+        return readFileSync('/proc/self/task/' + task + '/comm', 'utf8');
+      } catch {
+        return 'ended';
+      }
+    };
+    const helps = () => readdirSync('/proc/self/task').some((task) => nameOf(task) === 'sender\\n');
     const blobs = await FilesystemStore.open({ directory: process.argv[1], reserveBytes: 0, help: { bytes: 1, mostResident: Infinity } });
     const server = createServer(async (socket) => {
       socket.on('error', () => undefined);

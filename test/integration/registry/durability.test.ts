@@ -24,7 +24,7 @@ interface Acknowledged {
   readonly unfinished: Map<string, Buffer>;
 }
 
-test('twenty kills while four clients push lose nothing and damage nothing', { timeout: 600_000 }, async () => {
+test('twenty kills while four clients push lose nothing and damage nothing', { timeout: 1_800_000 }, async () => {
   const acknowledged: Acknowledged = { blobs: new Set(), tags: new Map(), unfinished: new Map() };
   const pushedEnough = () => acknowledged.blobs.size > rounds.least && acknowledged.tags.size > rounds.least;
   for (let round = 0; round < rounds.least || (round < rounds.most && !pushedEnough()); round++) {

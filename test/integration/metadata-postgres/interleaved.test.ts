@@ -36,9 +36,23 @@ const PUT = `SELECT fn.put_manifest($1, $2, 'm', 'x', NULL, NULL, NULL, $3, $4, 
   NULL, NULL, NULL, NULL, NULL)`;
 const DELETE = `SELECT fn.delete_manifest($1, $2, 'held', 1, NULL)`;
 
-/** Whether a promise waits for the open transaction. */
+/** Whether a promise waits for the open transaction: the server says so, or it comes to its end, however long that takes. */
 async function isWaiting(work: Promise<unknown>): Promise<boolean> {
-  return await Promise.race([work.then(() => false), wait(150).then(() => true)]);
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  work.then(end, end);
+  const [own] = (await held.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows;
+  for (let tries = 0; tries < 600; tries += 1) {
+    if (ended) return false;
+    if (
+      (await server.query(`SELECT 1 FROM pg_stat_activity WHERE ${own?.pid} = ANY (pg_blocking_pids(pid))`)).length > 0
+    )
+      return true;
+    await wait(50);
+  }
+  throw new Error('it neither waits for a lock nor comes to an end');
 }
 
 test('a blob is not dropped while a push that needs it is under way', async () => {

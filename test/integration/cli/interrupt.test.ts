@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Peer, startDistribution } from '../../programs/distribution.ts';
 import { startFaultProxy } from '../../programs/fault-proxy.ts';
+import { until } from '../registry/space/until.ts';
 import { cli, freshHome, outcome, startCli } from './cli.ts';
 import { SampleLayout } from './sample.ts';
 
@@ -38,8 +39,7 @@ describe('SIGINT', () => {
     const child = startCli(['pull', `${proxy.host}/good/app:x`, '--out', join(folder, 'x.tar')], env);
     const ended = outcome(child);
     while (!proxy.requests.some((line) => line.startsWith('GET') && line.includes('/blobs/'))) await delay(20);
-    await delay(300);
-    assert.equal((await readdir(folder)).length, 1);
+    await until('the pull writes its file', async () => (await readdir(folder)).length === 1);
     const started = performance.now();
     child.kill('SIGINT');
     const { code, stderr } = await ended;

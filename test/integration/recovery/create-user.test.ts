@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { admin } from './registry.ts';
 
-test('users that are created at the same time are all there', { timeout: 60_000 }, async () => {
+test('users that are created at the same time are all there', { timeout: 600_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ne-users-'));
   try {
     const names = Array.from({ length: 8 }, (_, at) => `user-${at}`);

@@ -24,7 +24,7 @@ async function shell(command: string, cwd: string): Promise<{ code: number; said
   return { code, said };
 }
 
-test('the commands of the page on recovery work in their order', { timeout: 120_000 }, async () => {
+test('the commands of the page on recovery work in their order', { timeout: 600_000 }, async () => {
   assert.ok(commands.length >= 9, `only ${commands.length} commands found`);
   const site = await createSite();
   try {

@@ -54,7 +54,7 @@ async function assertAll(registry: Running, images: Images): Promise<void> {
   }
 }
 
-test('a registry moves to PostgreSQL and a bucket, survives there, and moves back', { timeout: 300_000 }, async () => {
+test('a registry moves to PostgreSQL and a bucket, survives there, and moves back', { timeout: 600_000 }, async () => {
   const images: Images = new Map();
   let registry = await serve(site);
   for (let n = 0; n < 8; n++) images.set(`v${n}`, await registry.pushImage('a/b', `v${n}`));

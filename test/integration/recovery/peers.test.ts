@@ -62,7 +62,7 @@ async function work(registry: Running, generation: number): Promise<void> {
 }
 
 test('versions, rules and identity come back from the journal, and from a snapshot with the journal after it', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const place = await createSite((path) => ({ backup: { target: { filesystem: { path } }, schedule: '@yearly' } }));
   const running: Running[] = [];

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 import type { RestoreReport } from '../../../src/registry/recovery/restore/report.ts';
 import { digestOf } from '../registry/client.ts';
+import { until } from '../registry/space/until.ts';
 import { admin, createSite, journaled, type Running, type Site, serve } from './registry.ts';
 
 const sites: Site[] = [];
@@ -63,7 +64,7 @@ async function restored({ config }: Site, ...more: string[]): Promise<RestoreRep
   return JSON.parse(done.stdout) as RestoreReport;
 }
 
-test('a lost database comes back from the journal alone, again and again', { timeout: 120_000 }, async () => {
+test('a lost database comes back from the journal alone, again and again', { timeout: 600_000 }, async () => {
   const place = await site();
   let registry = await serve(place);
   const expected = await work(registry);
@@ -88,15 +89,12 @@ test('a lost database comes back from the journal alone, again and again', { tim
   assert.equal(await registry.stop(), 0);
 });
 
-test('and from the newest snapshot in the second place with the journal after it', { timeout: 120_000 }, async () => {
+test('and from the newest snapshot in the second place with the journal after it', { timeout: 600_000 }, async () => {
   const place = await site((path) => ({ backup: { target: { filesystem: { path } }, schedule: '@yearly', keep: 2 } }));
   let registry = await serve(place);
   const expected = await work(registry);
   const status = async () => (await registry.request('GET', '/admin/v1/status')).json() as { lastBackup?: string };
-  for (let tries = 0; (await status()).lastBackup === undefined; tries++) {
-    assert.ok(tries < 40, 'no snapshot was taken');
-    await sleep(500);
-  }
+  await until('a snapshot was taken', async () => (await status()).lastBackup !== undefined);
   const made = await admin('backup', '--config', place.config, '--output', 'json');
   assert.equal(made.code, 0, made.stderr);
   const { snapshot, sequence } = JSON.parse(made.stdout) as { snapshot: string; sequence: number };
@@ -124,7 +122,7 @@ test('and from the newest snapshot in the second place with the journal after it
   assert.equal(await registry.stop(), 0);
 });
 
-test('what cannot be brought back is told exactly', { timeout: 60_000 }, async () => {
+test('what cannot be brought back is told exactly', { timeout: 600_000 }, async () => {
   const place = await site();
   const registry = await serve(place);
   const image = await registry.pushImage('a/b', 'whole');

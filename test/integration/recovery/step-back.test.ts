@@ -7,7 +7,7 @@ import { startPostgres } from '../../programs/postgres.ts';
 import { createSite, serve, writeConfig } from './registry.ts';
 
 test('a database that was put back to an older moment is refused, a failover goes on', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   const postgres = await startPostgres({ fsync: false });
   const site = await createSite();

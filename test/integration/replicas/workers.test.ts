@@ -37,7 +37,7 @@ async function keepNewest(front: Place, count: number, generation: number): Prom
 }
 
 test('what serves does no work, what works serves nothing, and another one takes over from a worker that is killed', {
-  timeout: 400_000,
+  timeout: 900_000,
 }, async () => {
   const [front, other] = fronts as [Place, Place];
   assert.equal((await placeAt(worker).request('GET', '/v2/')).status, 404);
@@ -69,8 +69,8 @@ test('what serves does no work, what works serves nothing, and another one takes
   assert.equal((await other.request('GET', '/v2/fleet/app/manifests/2')).status, 200);
   await keepNewest(other, 1, 2);
   worker = await fleet.start({ run: 'Only', concurrency: 2 });
-  await until('the next worker to replicate', async () => (await target.tag('fleet/app', '2')) === pushed[2], 60_000);
-  await until('it to expire', async () => Object.keys(await front.tags('kept/app')).length === 1, 60_000);
+  await until('the next worker to replicate', async () => (await target.tag('fleet/app', '2')) === pushed[2], 120_000);
+  await until('it to expire', async () => Object.keys(await front.tags('kept/app')).length === 1, 120_000);
   assert.deepEqual(await target.tags('fleet/app'), pushed);
 
   // Clocks of replicas may differ by a minute, and URLs to the bucket hold for another one.

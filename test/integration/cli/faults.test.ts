@@ -76,7 +76,7 @@ for (const [name, start] of Object.entries(registries)) {
       proxy: FaultProxy | undefined,
       more: Partial<CopyOptions> = {},
     ): Promise<CopyResult> {
-      const signal = AbortSignal.timeout(30_000);
+      const signal = AbortSignal.timeout(120_000);
       const { source, digest: image } = await openImage(layout, 'x', signal);
       try {
         const target = new RegistryImage(client(proxy?.host ?? registry.host), repository);
@@ -91,7 +91,7 @@ for (const [name, start] of Object.entries(registries)) {
       const target = new LayoutTarget(folderSink(folder));
       const source = new RegistryImage(client(proxy.host), 'good/app');
       try {
-        await copyImage({ source, target, image: 'x', tag: 'x', signal: AbortSignal.timeout(30_000) });
+        await copyImage({ source, target, image: 'x', tag: 'x', signal: AbortSignal.timeout(120_000) });
         await target.finish('complete');
       } catch (error) {
         await target.finish('failed');
@@ -101,7 +101,7 @@ for (const [name, start] of Object.entries(registries)) {
     }
 
     const tagOf = async (repository: string) =>
-      (await headManifest(client(registry.host), repository, 'x', AbortSignal.timeout(5000)))?.digest;
+      (await headManifest(client(registry.host), repository, 'x', AbortSignal.timeout(60_000)))?.digest;
     const isLayer = ({ url = '' }: IncomingMessage) => /\/blobs\/sha256:/.test(url);
 
     /** A fault for the first `times` requests that match. */
@@ -176,7 +176,7 @@ for (const [name, start] of Object.entries(registries)) {
       const source = new RegistryImage(client(corrupt.host), 'good/app');
       const target = new RegistryImage(client(registry.host), 'corrupt/app');
       await assert.rejects(
-        copyImage({ source, target, image: 'x', tag: 'x', signal: AbortSignal.timeout(30_000) }),
+        copyImage({ source, target, image: 'x', tag: 'x', signal: AbortSignal.timeout(120_000) }),
         /is damaged/,
       );
       assert.equal(await tagOf('corrupt/app'), undefined);

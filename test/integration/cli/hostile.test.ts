@@ -20,7 +20,7 @@ const credentials = async () => ({ username: 'alice', password });
 const content = Buffer.from('the bytes of a blob');
 const digest: Digest = `sha256:${createHash('sha256').update(content).digest('hex')}`;
 const blob = { repository: 'team/app', digest, size: content.length };
-const signal = () => AbortSignal.timeout(10_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 /** A server that is up to no good; these are what the client must withstand, so no real registry can play them. */
 interface Villain {

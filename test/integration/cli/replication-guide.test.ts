@@ -70,7 +70,7 @@ async function loginOfPage(): Promise<object> {
   return typeof login === 'string' ? assert.fail(login) : login;
 }
 
-test('the commands work in their order', { timeout: 180_000 }, async () => {
+test('the commands work in their order', { timeout: 600_000 }, async () => {
   assert.equal(guide.commands.length, 8);
   await api.request('POST', '/api/v1/namespaces', {
     apiVersion: 'v1',

@@ -60,7 +60,7 @@ async function expireOne(): Promise<void> {
   });
 }
 
-test('the commands work in their order', { timeout: 120_000 }, async () => {
+test('the commands work in their order', { timeout: 600_000 }, async () => {
   assert.equal(guide.commands.length, 8);
   await api.request('POST', '/api/v1/namespaces', {
     apiVersion: 'v1',

@@ -44,7 +44,7 @@ after(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const exec = (program: string, args: readonly string[]) => run(program, args, { env, timeoutMs: 120_000 });
+const exec = (program: string, args: readonly string[]) => run(program, args, { env, timeoutMs: 600_000 });
 const skopeo = (...args: string[]) => exec('skopeo', ['--insecure-policy', ...args]);
 const at = (name: string) => `${server.host}/${name}`;
 

@@ -1,6 +1,8 @@
 /** A cluster with the operator in it, installed by the chart, and what tests of Registries ask of it. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +33,7 @@ export interface Bed {
   read<T = KubeLike>(kind: string, name: string, namespace?: string): Promise<T | undefined>;
   /** Speaks to the API server as its administrator. */
   client(): HttpKubeClient;
-  /** Installs or upgrades the chart with these values. */
+  /** Installs or upgrades the chart with these values, and waits until an operator that was there before has gone. */
   install(values?: Record<string, string>): Promise<void>;
 }
 
@@ -80,8 +82,13 @@ export async function layBed(number: number): Promise<Bed> {
 async function install(cluster: Cluster, values: Record<string, string>): Promise<void> {
   const settings = Object.entries(values).flatMap(([key, value]) => ['--set-string', `${key}=${value}`]);
   const release = ['upgrade', '--install', 'ne-registry', chart, '-n', operatorNamespace, '--create-namespace'];
-  await run(await goTool(HELM), [...release, ...settings, '--wait', '--timeout', '90s'], {
+  await run(await goTool(HELM), [...release, ...settings, '--wait', '--timeout', '300s'], {
     env: { KUBECONFIG: cluster.kubeconfig },
+  });
+  // Helm waits for the new one alone. The one before has other settings, and leads until it has ended.
+  await eventually('the operator of before to be gone', 120, async () => {
+    const { items } = JSON.parse(await cluster.kubectl(['get', 'pods', '-n', operatorNamespace, '-o', 'json']));
+    return items.every(({ metadata }: KubeLike) => metadata.deletionTimestamp === undefined);
   });
 }
 
@@ -123,7 +130,7 @@ export async function condition(
   bed: Bed,
   [namespace, name]: readonly [string, string],
   [type, status, reason]: readonly [string, string, string?],
-  seconds = 60,
+  seconds = 120,
 ): Promise<{ message: string; reason: string; registry: RegistryLike }> {
   let seen = '';
   try {
@@ -149,6 +156,20 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** Waits until kube-proxy has taken up a node port: it hears of a pod that is ready when everybody does, and acts a moment later. */
+export async function nodePortLeads(authority: string): Promise<void> {
+  const [host = '', port] = authority.split(':');
+  await eventually(`${authority} to lead somewhere`, 60, async () => {
+    const socket = connect({ host, port: Number(port) });
+    try {
+      await once(socket, 'connect');
+      return true;
+    } finally {
+      socket.destroy();
+    }
+  });
+}
+
 /** Opens the registry through its node port with the Secrets that its status names, and logs in. */
 export async function openDoor(bed: Bed, namespace: string, name: string): Promise<Door> {
   const registry = await bed.read<RegistryLike>('registry', name, namespace);
@@ -169,6 +190,7 @@ export async function openDoor(bed: Bed, namespace: string, name: string): Promi
     password,
     close: () => rm(folder, { recursive: true, force: true }),
   };
+  await nodePortLeads(door.authority);
   const login = ['login', door.authority, '--username', 'admin', '--password-stdin', '--ca-file', caFile];
   await run(process.execPath, [cli, ...login], { env: door.env, input: password });
   return door;
@@ -191,7 +213,7 @@ export async function runPod(
   const namespace = `run-${randomBytes(4).toString('hex')}`;
   const auths = { [host]: { auth: Buffer.from(`admin:${door.password}`).toString('base64') } };
   await bed.apply(namespaceObject(namespace));
-  await eventually('the default service account', 30, () => bed.read('serviceaccount', 'default', namespace));
+  await eventually('the default service account', 120, () => bed.read('serviceaccount', 'default', namespace));
   const image = `${host}/${repository}`;
   await bed.apply(
     {
@@ -212,7 +234,7 @@ export async function runPod(
       },
     },
   );
-  await eventually(`a pod from ${image}`, 60, async () => {
+  await eventually(`a pod from ${image}`, 240, async () => {
     const pod = await bed.read<{ status: { phase: string } }>('pod', 'hello', namespace);
     return pod?.status.phase === 'Running';
   });

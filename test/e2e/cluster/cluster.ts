@@ -54,7 +54,15 @@ export async function eventually(
 export function kubectlOf(kube: string, at: Layout): Pick<Cluster, 'kubectl' | 'tryKubectl'> {
   // What kubectl learned about an earlier cluster at this address would hide the CRDs of this one.
   const flags = ['--kubeconfig', at.kubeconfig, '--cache-dir', join(at.dir, 'kubecache')];
-  const tryKubectl: Cluster['tryKubectl'] = (args, options) => attempt(kube, ['kubectl', ...flags, ...args], options);
+  const once: Cluster['tryKubectl'] = (args, options) => attempt(kube, ['kubectl', ...flags, ...args], options);
+  const tryKubectl: Cluster['tryKubectl'] = async (args, options) => {
+    if (args[0] !== 'get') return await once(args, options);
+    // A question that is not answered in a minute is asked again: on a busy machine one of many thousands never was.
+    for (let tries = 1; ; tries++) {
+      const result = await once(args, { timeoutMs: 60_000, ...options });
+      if (tries === 3 || !result.stderr.endsWith('killed by SIGKILL')) return result;
+    }
+  };
   return {
     tryKubectl,
     kubectl: async (args, options) => {

@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { writes } from './cluster/audit.ts';
 import type { Cluster } from './cluster/cluster.ts';
@@ -46,10 +47,22 @@ async function everything(on: Cluster): Promise<string> {
   return (await get(kinds, 'resourceVersion')) + (await get('registries', 'generation'));
 }
 
+/** As `everything`, once the controllers of the cluster have nothing to add to what was just made: the demo waits for its Pod alone. */
+async function settled(on: Cluster): Promise<string> {
+  const end = Date.now() + 180_000;
+  for (let seen = await everything(on); ; ) {
+    await sleep(5000);
+    const now = await everything(on);
+    if (now === seen) return now;
+    assert.ok(Date.now() < end, `it goes on changing:\n${seen}\nand then\n${now}`);
+    seen = now;
+  }
+}
+
 describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
   after(async () => void (await demo('down')));
 
-  test('ends with a Pod that runs from an image in the Registry', { timeout: 20 * 60_000 }, async () => {
+  test('ends with a Pod that runs from an image in the Registry', { timeout: 30 * 60_000 }, async () => {
     const { code, stdout, stderr } = await demo('up');
     assert.equal(code, 0, stdout + stderr);
     assert.match(stdout, /Endpoint\s+https:\/\//);
@@ -59,9 +72,9 @@ describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
     assert.match(await (await cluster()).kubectl(pod), /^Running .*registry\.demo\.test\/demo\/hello/);
   });
 
-  test('a second run changes nothing and is quick', { timeout: 5 * 60_000 }, async () => {
+  test('a second run changes nothing and is quick', { timeout: 15 * 60_000 }, async () => {
     const on = await cluster();
-    const before = await everything(on);
+    const before = await settled(on);
     const since = new Date();
     const { code, stdout, stderr } = await demo('up', await sameImage(on));
     assert.equal(code, 0, stdout + stderr);
@@ -73,7 +86,7 @@ describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
     assert.equal(await everything(on), before);
   });
 
-  test('given a cluster where it ran before, it finds everything in place', { timeout: 5 * 60_000 }, async () => {
+  test('given a cluster where it ran before, it finds everything in place', { timeout: 15 * 60_000 }, async () => {
     const on = await cluster();
     const { code, stdout, stderr } = await demo('up', { ...(await sameImage(on)), KUBECONFIG: on.kubeconfig });
     assert.equal(code, 0, stdout + stderr);
@@ -97,7 +110,7 @@ describe('make demo', { skip: isRoot ? false : 'needs root' }, () => {
     }
   });
 
-  test('make demo-down leaves nothing', { timeout: 5 * 60_000 }, async () => {
+  test('make demo-down leaves nothing', { timeout: 15 * 60_000 }, async () => {
     const { code, stdout, stderr } = await demo('down');
     assert.equal(code, 0, stdout + stderr);
     assert.equal(await running(DEMO_CLUSTER), undefined);

@@ -69,7 +69,7 @@ export interface RunningPod {
 /** Waits until the Pod runs and is ready; an Obstacle has what the node says of its image. */
 export async function podRuns(on: Target): Promise<RunningPod> {
   let last = 'nothing yet';
-  const running = await eventually(120, async () => {
+  const running = await eventually(300, async () => {
     const pod = await read<Pod>(on, `pod/${POD}`, NAMESPACE);
     const container = pod?.status.containerStatuses?.[0];
     if (pod !== undefined && pod.status.phase === 'Running' && container?.ready) {

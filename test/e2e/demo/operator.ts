@@ -65,7 +65,7 @@ function imageValues(image: string): string {
 
 /** Waits until the operator runs; an Obstacle says what its pods say otherwise. */
 export async function operatorRuns(on: Target): Promise<void> {
-  const ready = await eventually(120, async () => {
+  const ready = await eventually(300, async () => {
     const deployment = await read<Deployment>(on, `deployments.apps/${RELEASE}`, NAMESPACE);
     return deployment !== undefined && isAvailable(deployment) ? true : undefined;
   });

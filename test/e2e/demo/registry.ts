@@ -51,7 +51,7 @@ export async function applySample(on: Target): Promise<boolean> {
 export async function registryIsReady(on: Target, image: string, say: (line: string) => void): Promise<Registry> {
   const { metadata } = (await sample()).registry;
   let last = '';
-  const ready = await eventually(180, async () => {
+  const ready = await eventually(300, async () => {
     const registry = await read<Registry>(on, `registries.ne-registry.io/${metadata.name}`, metadata.namespace);
     if (registry !== undefined && isReady(registry) && (await runsImage(on, registry, image))) return registry;
     const condition = readyCondition(registry);
@@ -62,7 +62,7 @@ export async function registryIsReady(on: Target, image: string, say: (line: str
   });
   if (ready !== undefined) return ready;
   const events = await on.kubectl(['get', 'events', '-n', metadata.namespace, '--sort-by=.lastTimestamp']);
-  throw new Obstacle(`The Registry is not Ready after three minutes: ${last}\n${events.stdout}`);
+  throw new Obstacle(`The Registry is not Ready after five minutes: ${last}\n${events.stdout}`);
 }
 
 function readyCondition(registry: Registry | undefined): Condition | undefined {

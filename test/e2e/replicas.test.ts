@@ -34,7 +34,7 @@ before(
     // Pods reach this machine by the address of the bridge, which is there once the cluster is.
     if (bed.cluster.engine === 'built') stores = await startStores(BRIDGE.address);
   },
-  { timeout: 500_000 },
+  { timeout: 1_200_000 },
 );
 after(async () => {
   await stores?.stop();
@@ -76,7 +76,7 @@ async function patch(change: object): Promise<void> {
 }
 
 /** Ready for the newest generation of the spec. */
-async function settled(seconds = 180): Promise<RegistryLike> {
+async function settled(seconds = 300): Promise<RegistryLike> {
   return await eventually('the newest generation to be ready', seconds, async () => {
     const seen = await bed.read<RegistryLike & { metadata: { generation: number } }>('registry', 'main', namespace);
     const ready = seen?.status.conditions?.find(({ type }) => type === 'Ready');
@@ -84,7 +84,7 @@ async function settled(seconds = 180): Promise<RegistryLike> {
   });
 }
 
-describe('three replicas', { timeout: 1_200_000 }, () => {
+describe('three replicas', { timeout: 3_600_000 }, () => {
   let door: Door;
   after(() => door?.close());
 
@@ -97,7 +97,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
       stores.bucketSecret(namespace),
       registryObject(...main, { ...stores.spec, replicas: 3, nodeAccess: { mode: 'Configure' } }),
     );
-    const { registry } = await condition(bed, main, ['Ready', 'True'], 180);
+    const { registry } = await condition(bed, main, ['Ready', 'True'], 300);
     assert.deepEqual(registry.status.replicas, { desired: 3, ready: 3, updated: 3 });
     assert.equal((await pods()).length, 3);
     assert.equal(await bed.read('pvc', 'main-data', namespace), undefined, 'nothing is the pods’ own');
@@ -131,18 +131,18 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
       await bed.cluster.kubectl(['get', '--raw', `/api/v1/namespaces/${namespace}/pods/${name}:9090/proxy/metrics`]);
     const passed = /^ne_registry_job_runs_total\{kind="reclaim",result="success"\} [1-9]/m;
     await using traffic = await Traffic.start(door);
-    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await eventually('traffic', 180, async () => traffic.tags.size >= 2);
     await patch({ spec: { workers: { mode: 'Separate' } } });
     const { status } = await settled(300);
     assert.deepEqual([status.workers, status.replicas?.ready], [{ desired: 1, ready: 1, updated: 1 }, 3]);
     const [worker] = await workers();
     assert.ok(worker);
-    await eventually('work', 120, async () => passed.test(await metrics(worker.metadata.name)));
+    await eventually('work', 300, async () => passed.test(await metrics(worker.metadata.name)));
     for (const { metadata } of await pods())
       assert.doesNotMatch(await metrics(metadata.name), /^ne_registry_job_runs/m);
 
     assert.ok((await killHard(worker.metadata.uid)) > 0, 'nothing was killed');
-    await eventually('the worker to be there again', 120, async () => {
+    await eventually('the worker to be there again', 240, async () => {
       const counts = (await workers()).map((pod) => pod.status.containerStatuses?.[0]?.restartCount);
       const seen = await bed.read<RegistryLike>('registry', 'main', namespace);
       return (
@@ -152,7 +152,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
     });
     await patch({ spec: { workers: { mode: 'InPod' } } });
     await settled(300);
-    await eventually('the workers to be gone', 60, async () => (await workers()).length === 0);
+    await eventually('the workers to be gone', 180, async () => (await workers()).length === 0);
     assert.equal(await bed.read('deployment', 'main-workers', namespace), undefined);
     await sleep(12_000);
     await traffic.stop();
@@ -164,11 +164,11 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
   test('a rolling update during pushes and pulls cuts no request', async () => {
     const before = new Set((await pods()).map(({ metadata }) => metadata.uid));
     await using traffic = await Traffic.start(door);
-    await eventually('traffic', 60, async () => traffic.tags.size >= 4);
+    await eventually('traffic', 180, async () => traffic.tags.size >= 4);
     const started = traffic.answered;
     await patch({ spec: { podAnnotations: { rolled: 'once' } } });
     await settled(300);
-    await eventually('the earlier pods to be gone', 120, async () => {
+    await eventually('the earlier pods to be gone', 240, async () => {
       const now = await pods();
       return now.length === 3 && now.every(({ metadata }) => !before.has(metadata.uid));
     });
@@ -182,13 +182,13 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
 
   test('a replica that is killed costs nothing that was acknowledged, and the others go on', async () => {
     await using traffic = await Traffic.start(door);
-    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await eventually('traffic', 180, async () => traffic.tags.size >= 2);
     const [victim] = await pods();
     assert.ok(victim);
     assert.ok((await killHard(victim.metadata.uid)) > 0, 'nothing was killed');
     const at = traffic.tags.size;
-    await eventually('pushes after the kill', 30, async () => traffic.tags.size >= at + 4);
-    await eventually('three replicas', 90, async () => {
+    await eventually('pushes after the kill', 120, async () => traffic.tags.size >= at + 4);
+    await eventually('three replicas', 240, async () => {
       const seen = await bed.read<RegistryLike>('registry', 'main', namespace);
       return (await restarts()) === 1 && seen?.status.replicas?.ready === 3;
     });
@@ -201,7 +201,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
   test('a new password and new keys are taken up without a restart, and no request fails', async () => {
     const before = (await pods()).map(({ metadata }) => metadata.uid).sort();
     await using traffic = await Traffic.start(door);
-    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await eventually('traffic', 180, async () => traffic.tags.size >= 2);
     const withdraw = await stores.rotateKeys();
     await stores.rotatePassword();
     await bed.apply(stores.databaseSecret(namespace), stores.bucketSecret(namespace));
@@ -212,7 +212,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'registry_%' AND state = 'idle'",
     );
     const at = traffic.tags.size;
-    await eventually('pushes with the new credentials', 60, async () => traffic.tags.size >= at + 4);
+    await eventually('pushes with the new credentials', 180, async () => traffic.tags.size >= at + 4);
     await traffic.stop();
     report('rotation', traffic, 0);
     assert.deepEqual(traffic.failures, []);
@@ -224,7 +224,7 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
   test('a database that is away is told in a condition, and serving goes on by itself when it is back', async () => {
     await stores.toDatabase.cut();
     try {
-      const { message } = await condition(bed, main, ['Ready', 'False', 'NotServing'], 120);
+      const { message } = await condition(bed, main, ['Ready', 'False', 'NotServing'], 240);
       assert.match(message, /takes no requests/);
     } finally {
       await stores.toDatabase.mend();
@@ -233,16 +233,16 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
     await eventually('a push after it is back', 60, () => pushHello(door, 'team/hello:2').then(() => true));
     const seconds = (Date.now() - mended) / 1000;
     assert.ok(seconds <= 30, `took ${seconds} s`);
-    await condition(bed, main, ['Ready', 'True'], 60);
+    await condition(bed, main, ['Ready', 'True'], 240);
     assert.equal(await restarts(), 1, 'the one that was killed');
   });
 
   test('a bucket that is away is answered 503 where it is needed, and serving goes on by itself when it is back', async () => {
     await using traffic = await Traffic.start(door);
-    await eventually('traffic', 60, async () => traffic.tags.size >= 2);
+    await eventually('traffic', 180, async () => traffic.tags.size >= 2);
     await stores.toBucket.cut();
     try {
-      await eventually('refusals', 60, async () => traffic.failures.length >= 2);
+      await eventually('refusals', 180, async () => traffic.failures.length >= 2);
       await sleep(10_000);
     } finally {
       await stores.toBucket.mend();
@@ -254,23 +254,25 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
     assert.ok(seconds <= 30, `took ${seconds} s`);
     await traffic.stop();
     report('bucket away', traffic, 0);
-    for (const failure of traffic.failures) assert.match(failure, /: (503|429) |ECONNRESET|socket hang up|aborted/);
+    // EPIPE: the answer came, and the connection was closed, while the body was still being sent.
+    for (const failure of traffic.failures)
+      assert.match(failure, /: (503|429) |ECONNRESET|EPIPE|socket hang up|aborted/);
     assert.ok(
       traffic.failures.some((failure) => /: (503|429) \{"errors"/.test(failure)),
       traffic.failures.join('; '),
     );
-    await settled(60);
+    await settled();
     assert.equal(await restarts(), 1, 'the one that was killed');
     await traffic.verify();
   });
 
   test('deleted and applied again it serves the same images, with the same keys', async () => {
     const keys = await bed.read('secret', 'main-keys', namespace);
-    await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/main', '--timeout=120s']);
-    await eventually('the pods to go', 120, async () => (await pods()).length === 0);
+    await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/main', '--timeout=300s']);
+    await eventually('the pods to go', 240, async () => (await pods()).length === 0);
     assert.ok(await bed.read('secret', 'database', namespace));
     await bed.apply(registryObject(...main, { ...stores.spec, replicas: 2, nodeAccess: { mode: 'Configure' } }));
-    await condition(bed, main, ['Ready', 'True'], 180);
+    await condition(bed, main, ['Ready', 'True'], 300);
     assert.deepEqual((await bed.read('secret', 'main-keys', namespace))?.data, keys?.data);
     await door.close();
     door = await openDoor(bed, ...main);
@@ -279,11 +281,11 @@ describe('three replicas', { timeout: 1_200_000 }, () => {
 
   test('a store that cannot be used is told in words', async () => {
     const { s3 } = stores.spec.storage;
-    await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/main', '--timeout=120s']);
+    await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/main', '--timeout=300s']);
     assert.ok(s3);
     const nowhere = { ...stores.spec, storage: { s3: { ...s3, bucket: 'nowhere' } } };
     await bed.apply(registryObject(namespace, 'lost', { ...nowhere, replicas: 2 }));
-    const found = await condition(bed, [namespace, 'lost'], ['Ready', 'False', 'PodFailing'], 120);
+    const found = await condition(bed, [namespace, 'lost'], ['Ready', 'False', 'PodFailing'], 240);
     assert.match(found.message, /nowhere/);
     await bed.cluster.kubectl(['delete', '-n', namespace, 'registry/lost']);
   });
@@ -296,7 +298,7 @@ function report(what: string, traffic: Traffic, since: number): void {
   );
 }
 
-describe('a Registry on a volume', { timeout: 600_000 }, () => {
+describe('a Registry on a volume', { timeout: 1_200_000 }, () => {
   const small = ['small', 'main'] as const;
   let door: Door;
   after(() => door?.close());
@@ -315,10 +317,10 @@ describe('a Registry on a volume', { timeout: 600_000 }, () => {
         backup: { target: { existingClaim: 'second' }, schedule: '* * * * *', keep: 3 },
       }),
     );
-    await condition(bed, small, ['Ready', 'True'], 120);
+    await condition(bed, small, ['Ready', 'True'], 240);
     door = await openDoor(bed, ...small);
     await pushHello(door, 'team/hello:1');
-    const { registry } = await eventually('a snapshot', 150, async () => {
+    const { registry } = await eventually('a snapshot', 300, async () => {
       const seen = await bed.read<RegistryLike>('registry', 'main', 'small');
       return seen?.status.lastBackup === undefined ? undefined : { registry: seen };
     });

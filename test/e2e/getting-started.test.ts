@@ -43,7 +43,7 @@ describe('docs/getting-started.md', { skip: process.getuid?.() === 0 ? false : '
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   });
 
-  test('its commands work one after the other', { timeout: 15 * 60_000 }, async () => {
+  test('its commands work one after the other', { timeout: 30 * 60_000 }, async () => {
     const commands = commandsOf(await readFile(join(ROOT, 'docs/getting-started.md'), 'utf8'));
     assert.ok(commands.length > 15);
     const path = [cluster.binDir, dirname(await goTool(HELM)), dirname(process.execPath), process.env.PATH];

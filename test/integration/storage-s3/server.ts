@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -21,8 +22,15 @@ export interface BucketRegistry {
   discard(): Promise<void>;
 }
 
-/** @param options.bundle a folder that `build/bundle.ts` filled, run as the image runs it; the sources unless given */
-export async function startBucketRegistry(options: { place: object; bundle?: string }): Promise<BucketRegistry> {
+/**
+ * @param options.bundle a folder that `build/bundle.ts` filled, run as the image runs it; the sources unless given
+ * @param options.more further settings of the bootstrap document
+ */
+export async function startBucketRegistry(options: {
+  place: object;
+  bundle?: string;
+  more?: Pick<RegistryBootstrapInput, 'scrub'>;
+}): Promise<BucketRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'ne-bucket-registry-'));
   await mkdir(join(folder, 'metadata'));
   const key = join(folder, 'token.key');
@@ -34,6 +42,7 @@ export async function startBucketRegistry(options: { place: object; bundle?: str
     storage: { s3: options.place },
     metadata: { sqlite: { path: join(folder, 'metadata') } },
     auth: { anonymous: 'Push', token: { privateKeyFile: key } },
+    ...options.more,
   };
   const config = join(folder, 'config.yaml');
   await writeFile(config, JSON.stringify(document));

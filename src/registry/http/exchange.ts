@@ -45,21 +45,35 @@ const longestDiscard = 4 * 1024 * 1024;
 const discardMillis = 30_000;
 const lingerMillis = 2_000;
 
-/** Answers with an error body (distribution-spec v1.1 §"Error Codes"), or tears the connection where bytes already went. */
+/**
+ * Answers with an error body (distribution-spec v1.1 §"Error Codes"), or tears the connection where bytes already went. While the
+ * client still sends, the answer is whole but not ended: Node closes a connection with its last answer, and what arrives at a closed
+ * one has the client's system throw away an answer that nobody read yet.
+ */
 export function refuse({ request, response }: Pick<Exchange, 'request' | 'response'>, refusal: Refusal): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  discardRest(request);
   const body = Buffer.from(JSON.stringify(refusal.body()));
   const headers = { 'content-type': 'application/json', 'content-length': body.length, ...refusal.headers };
-  reply({ request, response }, refusal.status, headers, body);
+  if (sends(request)) {
+    response.writeHead(refusal.status, headers);
+    response.write(body);
+    discardRest(request, () => response.end());
+  } else reply({ request, response }, refusal.status, headers, body);
 }
 
-function discardRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  const cut = () => request.destroy();
+function sends({ complete, destroyed, headers }: IncomingMessage): boolean {
+  return !complete && !destroyed && (headers['transfer-encoding'] ?? headers['content-length'] ?? '0') !== '0';
+}
+
+/** @param done called when the client has sent everything, or had its time */
+function discardRest(request: IncomingMessage, done: () => void): void {
+  const cut = () => {
+    done();
+    request.destroy();
+  };
   let timer = setTimeout(cut, discardMillis);
   let discarded = 0;
   request.on('data', (chunk: Buffer) => {
@@ -70,6 +84,7 @@ function discardRest(request: IncomingMessage): void {
     clearTimeout(timer);
     timer = setTimeout(cut, lingerMillis);
   });
+  request.once('end', done);
   request.once('close', () => clearTimeout(timer));
   request.resume();
 }

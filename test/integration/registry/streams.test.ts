@@ -7,6 +7,7 @@ import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Client, client, digestOf, indexType } from './client.ts';
 import { type Server, startServer } from './server.ts';
@@ -130,6 +131,26 @@ function nodeStatus(path: string, body: Buffer): Promise<number | undefined> {
     asked.end(body);
   });
 }
+
+test('who wants the connection closed and does not read while it sends gets the answer too', async () => {
+  const line = await wire(server);
+  line.socket.pause();
+  let failure: Error | undefined;
+  line.socket.once('error', (error) => {
+    failure = error;
+  });
+  const lines = [`Content-Type: ${indexType}`, 'Connection: close', `Content-Length: ${32 * mebibyte}`];
+  line.send(head(server, 'PUT /v2/large/manifests/x', ...lines));
+  // The answer is under way before the last of it goes out.
+  await pour(line, Buffer.alloc(mebibyte), mebibyte);
+  await pause(500);
+  await pour(line, Buffer.alloc(mebibyte), mebibyte);
+  await pause(500);
+  assert.equal(failure, undefined);
+  line.socket.resume();
+  await line.until(/^HTTP\/1.1 413 .*SIZE_INVALID/s);
+  line.destroy();
+});
 
 test('300 uploads that stop in the middle: others push, and what arrived can be resumed', async () => {
   const part = randomBytes(1000);

@@ -30,7 +30,7 @@ export async function planOffline(context: Context, options: PlanOptions): Promi
   for (const warning of warnings) context.say(`${options.policy}: ${warning}`);
   const pins = options.pins === undefined ? undefined : readPins(await readFile(options.pins, 'utf8'), options.pins);
   const table = new ImageTable(pins && { use: useOf(pins) });
-  await readImages(options.images, (image) => table.add(image));
+  await readImages(options.images, table, { signal: context.signal });
   context.signal.throwIfAborted();
   const plan = planTable(table, { policy, now });
   const { output } = context.options;

@@ -1,30 +1,52 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { InvalidJson } from '../../domain/json.ts';
-import type { EncodedImage } from '../../domain/retention/image.ts';
+import type { ImageTable } from '../../domain/retention/table.ts';
 import { UsageFailure } from '../failure.ts';
-import { DetailReader, detailFields } from './image-detail.ts';
-import { JsonCursor, leastRoom, needMore } from './json-cursor.ts';
+import { ImageList } from './image-list.ts';
+import { leastRoom } from './json-cursor.ts';
+import type { Piece } from './piece-reader.ts';
+import { type Pieces, readPieces } from './pieces.ts';
+import { ReadAhead } from './read-ahead.ts';
 
-/** No image has so many tags or children; a text without end is no list of images. */
-const largestEntry = 16 * 1024 * 1024;
+/** Where images go. What they throw as a RangeError is the file's fault. */
+export type ImageSink = Pick<ImageTable, 'add' | 'addAll'>;
 
-const noList = 'needs the list imageDetails, as aws ecr describe-images prints it';
+export interface ReadOptions {
+  readonly signal?: AbortSignal;
+  /** Bytes that are read at once where the file is read in order. */
+  readonly block?: number;
+  /** Bytes of a part of the file that a thread reads at once. */
+  readonly piece?: number;
+  /** Bytes of a file from which on threads are worth their start. */
+  readonly large?: number;
+  readonly threads?: number;
+  /** Who reads the parts. */
+  readonly pieces?: (pieces: Pieces) => AsyncIterable<Piece>;
+}
+
+const usual = {
+  block: leastRoom,
+  piece: 4 * 1024 * 1024,
+  large: 16 * 1024 * 1024,
+  // More would mostly wait for the one that fills the table, and take memory meanwhile.
+  threads: availableParallelism() > 1 ? 2 : 0,
+  pieces: readPieces,
+};
 
 /**
  * Reads what `aws ecr describe-images` prints (`imageDetails[]`), with `children[]` and `subject` where somebody added them.
  * Times are RFC 3339 or seconds since the epoch, as the AWS CLI prints either. The file may be larger than the memory.
- * @param take is given each image, in the order of the file, of which the next is written over the bytes; where it throws a RangeError, the file is at fault
+ *
+ * Threads read ahead in a large file. What they read is the same as what would be read without them: it is taken only as long as each
+ * part begins exactly where the one before has ended; from there on the file is read in order.
+ * @param sink is given the images in the order of the file, of which the next is written over the bytes
  * @throws UsageFailure naming the image and the field
  */
-export async function readImages(file: string, take: (image: EncodedImage) => void): Promise<void> {
-  const list = new ImageList(take);
+export async function readImages(file: string, sink: ImageSink, options: ReadOptions = {}): Promise<void> {
   const handle = await open(file);
-  const pieces = new ReadAhead(handle);
   try {
-    while (!list.advance()) {
-      if (list.cursor.waiting > largestEntry) throw new InvalidJson('not accepted: an entry of more than 16 MiB');
-      await list.cursor.more((room) => pieces.next(room));
-    }
+    await new ImagesFile(handle, sink, { ...usual, ...options }).read();
   } catch (error) {
     const isOfFile = error instanceof InvalidJson || error instanceof RangeError || error instanceof UsageFailure;
     throw isOfFile ? new UsageFailure(`${file}: ${error.message}`) : error;
@@ -33,114 +55,66 @@ export async function readImages(file: string, take: (image: EncodedImage) => vo
   }
 }
 
-/** The pieces of a file, of which one is read while the one before is worked on. */
-class ReadAhead {
+class ImagesFile {
   readonly #handle: FileHandle;
-  readonly #piece = Buffer.allocUnsafeSlow(leastRoom);
-  #reading: Promise<number>;
+  readonly #sink: ImageSink;
+  readonly #options: ReadOptions & typeof usual;
+  readonly #list: ImageList;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, sink: ImageSink, options: ReadOptions & typeof usual) {
     this.#handle = handle;
-    this.#reading = this.#read();
+    this.#sink = sink;
+    this.#options = options;
+    this.#list = new ImageList((image) => sink.add(image));
   }
 
-  /** Writes the next piece to a place, and answers how long it is. */
-  async next(place: Buffer): Promise<number> {
-    const length = await this.#reading;
-    this.#piece.copy(place, 0, 0, length);
-    this.#reading = this.#read();
-    return length;
+  async read(): Promise<void> {
+    const { block } = this.#options;
+    let blocks = new ReadAhead(this.#handle, block);
+    let mayBeCut = true;
+    while (!(await this.#advance(blocks))) {
+      const from = this.#list.behindImage;
+      if (from === undefined || !mayBeCut) continue;
+      mayBeCut = false;
+      const pieces = await this.#cut(from);
+      if (pieces !== undefined) blocks = new ReadAhead(this.#handle, block, await this.#take(pieces));
+    }
   }
 
-  #read(): Promise<number> {
-    const reading = this.#handle.read(this.#piece, 0, leastRoom, null).then(({ bytesRead }) => bytesRead);
-    // Told to whoever asks for the piece, if anybody does.
-    reading.catch(() => undefined);
-    return reading;
+  #advance(blocks: ReadAhead): Promise<boolean> {
+    this.#options.signal?.throwIfAborted();
+    return this.#list.advance((room) => blocks.next(room));
+  }
+
+  /** How the rest of the file is cut up, if that is worth it and can be done. */
+  async #cut(from: number): Promise<Pieces | undefined> {
+    const { large, threads, piece } = this.#options;
+    if (threads === 0) return undefined;
+    const stat = await this.#handle.stat();
+    if (!stat.isFile() || stat.size < large) return undefined;
+    const separator = await separatorAt(this.#handle, from);
+    return separator && { fd: this.#handle.fd, from, size: stat.size, piece, threads, separator };
+  }
+
+  /** @returns where the file is to be read on */
+  async #take(pieces: Pieces): Promise<number> {
+    let reached = pieces.from;
+    for await (const { from, to, isCut, images } of this.#options.pieces(pieces)) {
+      this.#options.signal?.throwIfAborted();
+      if (from !== reached) break;
+      this.#sink.addAll(images);
+      reached = to;
+      this.#list.pass(images.length, to);
+      if (isCut) break;
+    }
+    this.#list.pass(0, reached);
+    return reached;
   }
 }
 
-/** What of the document comes next. */
-type Stage = 'document' | 'first member' | 'next member' | 'first image' | 'next image' | 'end';
-
-/** The document around the images, read in steps: one that needs more than is there is tried again from its beginning. */
-class ImageList {
-  readonly cursor = new JsonCursor(detailFields);
-  readonly #details = new DetailReader(this.cursor);
-  readonly #take: (image: EncodedImage) => void;
-  readonly #keys = new Set<string>();
-  #stage: Stage = 'document';
-  #isObject = false;
-  #index = 0;
-
-  constructor(take: (image: EncodedImage) => void) {
-    this.#take = take;
-  }
-
-  /** Reads as much as is there. @returns whether the document is complete */
-  advance(): boolean {
-    let done = this.cursor.position;
-    try {
-      while (!this.#step()) done = this.cursor.position;
-      return true;
-    } catch (error) {
-      if (error !== needMore) throw error;
-      this.cursor.goBack(done);
-      return false;
-    }
-  }
-
-  /** True at the end. Nothing is remembered of a step before it has read all that it needs. */
-  #step(): boolean {
-    const { cursor } = this;
-    switch (this.#stage) {
-      case 'document':
-        this.#isObject = !cursor.skip('[');
-        if (this.#isObject) cursor.expect('{');
-        this.#stage = this.#isObject ? 'first member' : 'first image';
-        return false;
-      case 'first member':
-      case 'next member':
-        this.#member();
-        return false;
-      case 'first image':
-      case 'next image':
-        this.#image();
-        return false;
-      case 'end':
-        if (cursor.isAtEnd()) return true;
-        throw cursor.wrong('something stands after the end');
-    }
-  }
-
-  #member(): void {
-    const { cursor } = this;
-    const isFirst = this.#stage === 'first member';
-    if (isFirst ? cursor.skip('}') : !cursor.skip(',')) {
-      if (!isFirst) cursor.expect('}');
-      if (!this.#keys.has('imageDetails')) throw new UsageFailure(noList);
-      this.#stage = 'end';
-      return;
-    }
-    const key = cursor.string();
-    if (this.#keys.has(key)) throw cursor.wrong(`the key ${JSON.stringify(key.slice(0, 64))} stands twice`);
-    cursor.expect(':');
-    if (key !== 'imageDetails') cursor.pass();
-    else if (!cursor.skip('[')) throw new UsageFailure(noList);
-    this.#keys.add(key);
-    this.#stage = key === 'imageDetails' ? 'first image' : 'next member';
-  }
-
-  #image(): void {
-    const { cursor } = this;
-    const isFirst = this.#stage === 'first image';
-    if (isFirst ? cursor.skip(']') : !cursor.skip(',')) {
-      if (!isFirst) cursor.expect(']');
-      this.#stage = this.#isObject ? 'next member' : 'end';
-      return;
-    }
-    this.#take(this.#details.next(this.#index));
-    this.#index++;
-    this.#stage = 'next image';
-  }
+/** What stands between two images, from the last byte of the one up to the name of the first member of the other. */
+async function separatorAt(handle: FileHandle, position: number): Promise<Uint8Array | undefined> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4096), 0, 4096, position - 1);
+  const [separator] = /^\}\s*,\s*\{\s*"[^"\\]+"/.exec(buffer.toString('latin1', 0, bytesRead)) ?? [];
+  return separator === undefined ? undefined : Buffer.from(separator, 'latin1');
 }

@@ -9,7 +9,7 @@ const backslash = 0x5c;
 const zero = 0x30;
 const dot = 0x2e;
 const deepest = 32;
-/** `more` has room for as many bytes at least. */
+/** There is room for as many bytes at least. */
 export const leastRoom = 256 * 1024;
 const numberGrammar = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$/;
 const literals: Record<number, string> = { 116: 'true', 102: 'false', 110: 'null' };
@@ -62,18 +62,36 @@ export class JsonCursor {
     this.#at = position - this.#before;
   }
 
+  /** Goes on at any place of the text, of which nothing is there yet. */
+  moveTo(position: number): void {
+    this.#before = position;
+    this.#at = 0;
+    this.filled(-this.#end);
+    this.#isLast = false;
+  }
+
   /** Drops what was read, and has `fill` write more behind what was not. It answers how many bytes; none at the end of the text. */
   async more(fill: (room: Buffer) => Promise<number>): Promise<void> {
+    this.filled(await fill(this.makeRoom()));
+  }
+
+  /** Drops what was read. @returns where more is to be written, behind what was not; `filled` says how much it is */
+  makeRoom(): Buffer {
     const left = this.#bytes.subarray(this.#at, this.#end);
     const bytes = 2 * left.length < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length);
     left.copy(bytes);
     this.#bytes = bytes;
     this.#before += this.#at;
     this.#at = 0;
-    const added = await fill(bytes.subarray(left.length, -1));
+    this.#end = left.length;
+    return bytes.subarray(left.length, -1);
+  }
+
+  /** @param added bytes; none at the end of the text */
+  filled(added: number): void {
     this.#isLast = added === 0;
-    this.#end = left.length + added;
-    bytes[this.#end] = 0;
+    this.#end += added;
+    this.#bytes[this.#end] = 0;
   }
 
   /** The next character that is no space, which is not read yet: its code. */

@@ -40,6 +40,22 @@ export class Digests {
     this.#length++;
   }
 
+  /**
+   * @param digests the 32 bytes of each, one after another
+   * @param others texts of those that are none of sha256, by their position among these
+   */
+  pushAll(digests: Uint8Array, others: ReadonlyMap<number, string>): void {
+    for (const [index, text] of others) this.#others.set(this.#length + index, text);
+    for (let done = 0; done < digests.length; ) {
+      const { bytes } = this.#lastChunk();
+      const start = (this.#length & mask) * width;
+      const some = digests.subarray(done, done + bytes.length - start);
+      bytes.set(some, start);
+      this.#length += some.length / width;
+      done += some.length;
+    }
+  }
+
   /** As bytes first, because texts are often in parts that each character is looked for in. */
   #read(digest: string): Uint8Array | undefined {
     const isWhole = digest.length === textLength && this.#text.write(digest) === textLength;
@@ -141,13 +157,15 @@ export function readSha256(text: Uint8Array, from: number, into: Uint8Array): bo
   return true;
 }
 
-/** Where a digest is in a row: four bytes for a place, and at least half of the places free. */
+/**
+ * Where a digest is in a row: four bytes for a place, and at least half of the places free. A place holds the position and one, so
+ * that 0 is a free place, and above it as many bits of the digest's hash as there is room for: nearly always they tell another digest
+ * without a look at it, which would miss the processor's caches.
+ */
 export class DigestIndex {
   readonly #digests: Digests;
   readonly #others = new Map<string, number>();
-  /** Position and one, so that 0 is a free place. */
-  #places = new Uint32Array(32);
-  #taken = 0;
+  #places = new Int32Array(32);
 
   constructor(digests: Digests) {
     this.#digests = digests;
@@ -161,11 +179,11 @@ export class DigestIndex {
       this.#others.set(other, position);
       return true;
     }
-    if (this.#taken * 2 >= this.#places.length) this.#grow(position);
-    const place = this.#placeOf(this.#digests, position);
+    if (position * 2 >= this.#places.length) this.#grow(position);
+    const hash = this.#digests.hash(position);
+    const place = this.#placeOf(hash, this.#digests, position);
     if (this.#places[place] !== 0) return false;
-    this.#places[place] = position + 1;
-    this.#taken++;
+    this.#places[place] = (hash & ~(this.#places.length - 1)) | (position + 1);
     return true;
   }
 
@@ -173,29 +191,34 @@ export class DigestIndex {
   find(others: Digests, position: number): number {
     const other = others.other(position);
     if (other !== undefined) return this.#others.get(other) ?? -1;
-    return (this.#places[this.#placeOf(others, position)] ?? 0) - 1;
+    const known = this.#places[this.#placeOf(others.hash(position), others, position)] ?? 0;
+    return (known & (this.#places.length - 1)) - 1;
   }
 
   /** The place of a digest, or the free one where it would be. */
-  #placeOf(digests: Digests, position: number): number {
-    const last = this.#places.length - 1;
-    let place = digests.hash(position) & last;
+  #placeOf(hash: number, digests: Digests, position: number): number {
+    const places = this.#places;
+    const last = places.length - 1;
+    let place = hash & last;
     for (;;) {
-      const known = this.#places[place] ?? 0;
-      if (known === 0 || digests.same(position, this.#digests, known - 1)) return place;
+      const known = places[place] ?? 0;
+      if (known === 0) return place;
+      if (((known ^ hash) & ~last) === 0 && digests.same(position, this.#digests, (known & last) - 1)) return place;
       place = (place + 1) & last;
     }
   }
 
   /** In the order in which the digests lie in memory; all before this one differ. */
   #grow(length: number): void {
-    const last = 2 * this.#places.length - 1;
-    const places = new Uint32Array(last + 1);
+    let last = 2 * this.#places.length - 1;
+    while (2 * length > last) last = 2 * last + 1;
+    const places = new Int32Array(last + 1);
     for (let position = 0; position < length; position++) {
       if (this.#digests.other(position) !== undefined) continue;
-      let place = this.#digests.hash(position) & last;
+      const hash = this.#digests.hash(position);
+      let place = hash & last;
       while (places[place] !== 0) place = (place + 1) & last;
-      places[place] = position + 1;
+      places[place] = (hash & ~last) | (position + 1);
     }
     this.#places = places;
   }

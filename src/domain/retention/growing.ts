@@ -33,6 +33,18 @@ export class Growing<Row extends Numbers> {
     this.#length++;
   }
 
+  pushAll(values: Row): void {
+    for (let done = 0; done < values.length; ) {
+      const place = this.#length & mask;
+      let row = this.#rows[this.#length >> bits];
+      if (row === undefined || place === row.length) row = this.#makeRoom(row);
+      const some = values.subarray(done, done + row.length - place);
+      row.set(some, place);
+      this.#length += some.length;
+      done += some.length;
+    }
+  }
+
   /** 0 where there is none. */
   at(position: number): number {
     return this.#rows[position >> bits]?.[position & mask] ?? 0;

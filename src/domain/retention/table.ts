@@ -1,12 +1,14 @@
 import { DigestIndex, Digests } from './digests.ts';
 import { Growing } from './growing.ts';
 import type { EncodedImage, Image } from './image.ts';
+import type { ImageColumns, ImageEnds } from './image-columns.ts';
 import type { RepositoryUse, Usable } from './in-use.ts';
 import { Relation } from './relation.ts';
 import { TagColumn } from './tag-column.ts';
 import { Texts } from './texts.ts';
 
 const none: readonly string[] = [];
+const noEnds: ImageEnds = { children: undefined, subject: undefined };
 
 /** Ends of relations before it is known where the other end is. */
 class Ends {
@@ -21,7 +23,7 @@ class Ends {
 
 /**
  * The images of one repository in columns, about a hundred bytes each: a million objects would take more memory than a registry
- * may have. Images go in one by one, and are known by their position from then on.
+ * may have. Images go in one by one or in batches, and are known by their position from then on.
  */
 export class ImageTable {
   readonly #use: RepositoryUse | undefined;
@@ -50,11 +52,39 @@ export class ImageTable {
     this.#pushed.push(pushedAt);
     this.#pulled.push(pulledAt);
     this.#sizes.push(size);
-    const others = this.tags.push(tags instanceof Texts ? tags : this.#encoded(tags));
+    const texts = tags instanceof Texts ? tags : this.#encoded(tags);
+    const others = this.tags.push(texts, 0, texts.length);
+    this.#addEnds(position, { children, subject }, others);
+    if (this.#use !== undefined) this.#noteUse(position, texts === tags ? this.#usable(position) : (image as Image));
+  }
+
+  /**
+   * Adds images that were put in columns elsewhere, with the same outcome as `add` for each.
+   * @throws RangeError where the digest of one is there already
+   */
+  addAll({ length, digests, otherDigests, pushed, pulled, sizes, tags, tagsUpTo, ends }: ImageColumns): void {
+    const first = this.#digests.length;
+    this.#digests.pushAll(digests, otherDigests);
+    this.#pushed.pushAll(pushed);
+    this.#pulled.pushAll(pulled);
+    this.#sizes.pushAll(sizes);
+    let tag = 0;
+    for (let index = 0; index < length; index++) {
+      const position = first + index;
+      if (!this.#index.add(position))
+        throw new RangeError(`the image ${this.digest(position)} stands twice in the list`);
+      const upTo = tagsUpTo[index] ?? 0;
+      const others = this.tags.push(tags, tag, upTo);
+      tag = upTo;
+      if (ends.size > 0 || others.length > 0) this.#addEnds(position, ends.get(index) ?? noEnds, others);
+      if (this.#use !== undefined) this.#noteUse(position, this.#usable(position));
+    }
+  }
+
+  #addEnds(position: number, { children, subject }: ImageEnds, others: readonly string[]): void {
     for (const child of children ?? none) this.#children.add(position, child);
     if (subject !== undefined) this.#subjects.add(position, subject);
     for (const other of others) this.#subjects.add(position, other);
-    if (this.#use !== undefined) this.#noteUse(position, image);
   }
 
   #encoded(tags: readonly string[]): Texts {
@@ -63,10 +93,8 @@ export class ImageTable {
     return this.#texts;
   }
 
-  #noteUse(position: number, image: Image | EncodedImage): void {
-    const { tags } = image;
-    const usable: Usable = tags instanceof Texts ? this.#usable(position) : (image as Image);
-    const by = this.#use?.usedBy(usable);
+  #noteUse(position: number, image: Usable): void {
+    const by = this.#use?.usedBy(image);
     if (by !== undefined) this.#used.set(position, by);
   }
 

@@ -1,7 +1,6 @@
 import { Growing } from './growing.ts';
 import { subjectOfTag } from './image.ts';
 import type { Matcher } from './pattern.ts';
-import type { Texts } from './texts.ts';
 
 /** Tags lie in chunks of so many bytes, none in two of them. */
 const bits = 18;
@@ -17,6 +16,13 @@ const firstOfReferring = 0x73;
 const nothing = Buffer.alloc(0);
 const none: readonly string[] = [];
 
+/** Texts one after another. */
+export interface TextBytes {
+  readonly bytes: Uint8Array;
+  /** Where each ends. */
+  readonly ends: Uint32Array;
+}
+
 /** The tags of images in a row, as the bytes of their texts one after another. */
 export class TagColumn {
   readonly #chunks: Buffer[] = [];
@@ -27,21 +33,22 @@ export class TagColumn {
   readonly #upTo = new Growing(Uint32Array);
 
   /**
-   * Of the next image.
+   * Those of the next image: the texts from `first` up to `last`.
    * @returns the digests that tags of the referrers' scheme refer to
    * @throws RangeError for tags of more than 2 GiB, or one of more than 256 KiB
    */
-  push(tags: Texts): readonly string[] {
+  push({ bytes, ends }: TextBytes, first: number, last: number): readonly string[] {
     let subjects = none;
-    for (let tag = 0; tag < tags.length; tag++) {
-      const from = tags.start(tag);
-      const to = tags.end(tag);
+    let to = first === 0 ? 0 : (ends[first - 1] ?? 0);
+    for (let tag = first; tag < last; tag++) {
+      const from = to;
+      to = ends[tag] ?? 0;
       const chunkBytes = this.#roomFor(to - from);
       const start = this.#used % chunk;
-      for (let at = from; at < to; at++) chunkBytes[start + at - from] = tags.bytes[at] ?? 0;
+      for (let at = from; at < to; at++) chunkBytes[start + at - from] = bytes[at] ?? 0;
       this.#used += to - from;
       // Nearly every tag ends here.
-      const subject = tags.bytes[from] === firstOfReferring ? subjectOfTag(tags.at(tag)) : undefined;
+      const subject = bytes[from] === firstOfReferring ? subjectOfTag(textIn(bytes, from, to)) : undefined;
       if (subject !== undefined) subjects = [...subjects, subject];
       this.#ends.push(subject === undefined ? this.#used : this.#used + referring);
     }
@@ -123,4 +130,8 @@ export class TagColumn {
     this.#chunks[index] = larger;
     return larger;
   }
+}
+
+function textIn(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString();
 }

@@ -3,7 +3,8 @@ const lastOfAscii = 0x7f;
 /** A few texts as bytes, one after another: what is read for one image is written over by what is read for the next. */
 export class Texts {
   bytes = Buffer.allocUnsafe(256);
-  #ends = new Uint32Array(16);
+  /** Where each text ends; there is room for more of them. */
+  ends = new Uint32Array(16);
   #length = 0;
 
   get length(): number {
@@ -16,11 +17,11 @@ export class Texts {
 
   /** Where the bytes of a text begin. */
   start(index: number): number {
-    return index === 0 ? 0 : (this.#ends[index - 1] ?? 0);
+    return index === 0 ? 0 : (this.ends[index - 1] ?? 0);
   }
 
   end(index: number): number {
-    return this.#ends[index] ?? 0;
+    return this.ends[index] ?? 0;
   }
 
   add(text: string): void {
@@ -54,11 +55,11 @@ export class Texts {
   }
 
   #close(end: number): void {
-    if (this.#length === this.#ends.length) {
+    if (this.#length === this.ends.length) {
       const larger = new Uint32Array(2 * this.#length);
-      larger.set(this.#ends);
-      this.#ends = larger;
+      larger.set(this.ends);
+      this.ends = larger;
     }
-    this.#ends[this.#length++] = end;
+    this.ends[this.#length++] = end;
   }
 }

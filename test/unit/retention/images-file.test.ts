@@ -18,7 +18,7 @@ async function read(content: string | Uint8Array): Promise<Image[]> {
   const file = join(folder, 'images.json');
   writeFileSync(file, content);
   const images: Image[] = [];
-  await readImages(file, (image) => images.push(decoded(image)));
+  await readImages(file, { add: (image) => images.push(decoded(image as EncodedImage)), addAll: () => assert.fail() });
   return images;
 }
 

@@ -1,4 +1,3 @@
-import { readSha256, textLength } from '../../domain/retention/digests.ts';
 import type { EncodedImage } from '../../domain/retention/image.ts';
 import { Texts } from '../../domain/retention/texts.ts';
 import { UsageFailure } from '../failure.ts';
@@ -26,7 +25,7 @@ type Field = (typeof detailFields)[number];
 /** Reads entries of what `aws ecr describe-images` prints, each into the place of the one before. */
 export class DetailReader {
   readonly #cursor: JsonCursor;
-  readonly #readMember = (name: number) => this.#read(detailFields[name]);
+  readonly #readMember = (name: number) => this.#read(name < detailFields.length ? detailFields[name] : undefined);
   readonly #readTag = () => this.#tag();
   readonly #readChild = () => this.#child();
   readonly #sha256 = new Uint8Array(32);
@@ -87,8 +86,7 @@ export class DetailReader {
   #readValue(field: Field): void {
     switch (field) {
       case 'imageDigest':
-        this.#readText(field);
-        this.#digest = this.#digestRead();
+        this.#digest = this.#readDigest(field);
         break;
       case 'imageTags':
         this.#readTexts(field, this.#readTag);
@@ -120,10 +118,10 @@ export class DetailReader {
     this.#cursor.readString();
   }
 
-  #digestRead(): string | Uint8Array {
-    const { bytes, from, to } = this.#cursor;
-    const isSha256 = to - from === textLength && readSha256(bytes, from, this.#sha256);
-    return isSha256 ? this.#sha256 : this.#cursor.text;
+  #readDigest(field: Field): string | Uint8Array {
+    if (this.#cursor.skipSha256(this.#sha256)) return this.#sha256;
+    this.#readText(field);
+    return this.#cursor.text;
   }
 
   /** @param item reads one of them */

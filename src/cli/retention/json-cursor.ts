@@ -1,4 +1,5 @@
 import { InvalidJson } from '../../domain/json.ts';
+import { readSha256, textLength } from '../../domain/retention/digests.ts';
 import { MemberNames } from './member-names.ts';
 
 /** Thrown where the text goes on past what is there: the same read again, with more of it, may succeed. */
@@ -11,6 +12,8 @@ const dot = 0x2e;
 const deepest = 32;
 /** There is room for as many bytes at least. */
 export const leastRoom = 256 * 1024;
+/** Bytes behind the room: whoever looks at four at once, and at the one that ends a loop, does not have to look where they lie. */
+const slack = 4;
 const numberGrammar = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$/;
 const literals: Record<number, string> = { 116: 'true', 102: 'false', 110: 'null' };
 /** All exact, as are numbers of so many digits: the quotient of two such is the number that is nearest. */
@@ -30,7 +33,9 @@ const isOfNumber = Uint8Array.from({ length: 256 }, (_, code) =>
  */
 export class JsonCursor {
   /** What is there, and behind it a byte that stands nowhere in JSON: loops end there by themselves. */
-  #bytes = Buffer.alloc(2 * leastRoom);
+  #bytes = Buffer.alloc(2 * leastRoom + slack);
+  /** The same, four bytes at a time. */
+  #view = viewOf(this.#bytes);
   #end = 0;
   /** Offset in the whole text of the first of the bytes. */
   #before = 0;
@@ -78,13 +83,16 @@ export class JsonCursor {
   /** Drops what was read. @returns where more is to be written, behind what was not; `filled` says how much it is */
   makeRoom(): Buffer {
     const left = this.#bytes.subarray(this.#at, this.#end);
-    const bytes = 2 * left.length < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length);
+    const bytes = 2 * left.length + slack < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length + slack);
     left.copy(bytes);
-    this.#bytes = bytes;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = viewOf(bytes);
+    }
     this.#before += this.#at;
     this.#at = 0;
     this.#end = left.length;
-    return bytes.subarray(left.length, -1);
+    return bytes.subarray(left.length, -slack);
   }
 
   /** @param added bytes; none at the end of the text */
@@ -118,7 +126,9 @@ export class JsonCursor {
 
   /** Reads this character if it is the next. */
   skip(character: string): boolean {
-    if (this.peek() !== character.charCodeAt(0)) return false;
+    const code = character.charCodeAt(0);
+    // Mostly without a space before it.
+    if (this.#bytes[this.#at] !== code && this.peek() !== code) return false;
     this.#at++;
     return true;
   }
@@ -140,13 +150,22 @@ export class JsonCursor {
   readString(): void {
     this.expect('"');
     const bytes = this.#bytes;
-    let at = this.#at;
+    let at = endOfPlainWords(this.#view, this.#at);
     while (standsForItself[bytes[at] ?? 0] === 1) at++;
     this.#isPlain = bytes[at] === quote;
     if (!this.#isPlain) at = this.#endOfString(at);
     this.#from = this.#at;
     this.#to = at;
     this.#at = at + 1;
+  }
+
+  /** Reads a string if it is a digest of sha256, into 32 bytes: its other bytes need no second look. What else is next is not read. */
+  skipSha256(into: Uint8Array): boolean {
+    if (this.peek() !== quote) return false;
+    const start = this.#at + 1;
+    if (!readSha256(this.#bytes, start, into) || this.#bytes[start + textLength] !== quote) return false;
+    this.#at = start + textLength + 1;
+    return true;
   }
 
   #endOfString(start: number): number {
@@ -254,7 +273,7 @@ export class JsonCursor {
 
   /** Its text, where it has no number. */
   #name(): number | string {
-    const known = this.peek() === quote ? this.#names.find(this.#bytes, this.#at + 1) : undefined;
+    const known = this.peek() === quote ? this.#names.find(this.#view, this.#at + 1) : undefined;
     if (known === undefined) {
       const text = this.string();
       return this.#names.numberOf(text) ?? text;
@@ -280,10 +299,14 @@ export class JsonCursor {
   pass(depth = 0): void {
     if (depth > deepest) throw this.wrong(`nested deeper than ${deepest} levels`);
     const code = this.peek();
-    const literal = literals[code];
     if (code === quote) this.#passText();
     else if (code === 0x7b || code === 0x5b) this.#passAll(code, depth + 1);
-    else if (literal === undefined) this.number();
+    else this.#passLiteral(literals[code]);
+  }
+
+  /** @param literal undefined where there can only be a number */
+  #passLiteral(literal: string | undefined): void {
+    if (literal === undefined) this.number();
     else for (const character of literal) this.#exactly(character);
   }
 
@@ -321,4 +344,21 @@ function endOfDigits(bytes: Uint8Array, start: number): number {
   let at = start;
   while ((bytes[at] ?? 0) >= zero && (bytes[at] ?? 0) <= zero + 9) at++;
   return at;
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
+}
+
+/** Where the first four bytes lie of which one may not stand for itself. */
+function endOfPlainWords(view: DataView, start: number): number {
+  let at = start;
+  for (;;) {
+    const word = view.getInt32(at, true);
+    // The highest bit of a byte that is 0 before is set by the subtraction; what a byte borrows, it borrows from the next.
+    const quotes = (word ^ 0x22222222) - 0x01010101;
+    const backslashes = (word ^ 0x5c5c5c5c) - 0x01010101;
+    if (((quotes | backslashes | (word - 0x20202020) | word) & 0x80808080) !== 0) return at;
+    at += 4;
+  }
 }

@@ -1,7 +1,8 @@
-/** What is 0 here may be any digit. */
-const shape = Buffer.from('0000-00-00T00:00:00');
-const zoneShape = Buffer.from('00:00');
-const [zero, dot, plus, minus, zulu] = [0x30, 0x2e, 0x2b, 0x2d, 0x5a];
+/** Too many of anything. */
+const noNumber = 1_000_000;
+/** Bytes of a date and the time of a day. */
+const wholeLength = '0000-00-00T00:00:00'.length;
+const [zero, dot, plus, minus, colon, tee, zulu] = [0x30, 0x2e, 0x2b, 0x2d, 0x3a, 0x54, 0x5a];
 const [day, hour, minute, second] = [86_400_000, 3_600_000, 60_000, 1000];
 /** Of months, from 1; February's 29th is left to who knows the years. */
 const lastDays = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31);
@@ -12,8 +13,8 @@ const lastDays = Uint8Array.of(0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
  * @returns milliseconds since the epoch; NaN where only `parseTime` can tell
  */
 export function timeInBytes(bytes: Uint8Array, from: number, to: number): number {
-  if (!hasShape(shape, bytes, from)) return Number.NaN;
-  const end = from + shape.length;
+  if (bytes[from + 10] !== tee) return Number.NaN;
+  const end = from + wholeLength;
   const zone = endOfFraction(bytes, end);
   const whole = dateAt(bytes, from) + clockAt(bytes, from + 11);
   return whole + thousandths(bytes, end + 1, zone) - zoneAt(bytes, zone, to);
@@ -38,10 +39,12 @@ function thousandths(bytes: Uint8Array, from: number, to: number): number {
 }
 
 function dateAt(bytes: Uint8Array, at: number): number {
+  if (bytes[at + 4] !== minus || bytes[at + 7] !== minus) return Number.NaN;
   const year = 100 * twoAt(bytes, at) + twoAt(bytes, at + 2);
   const month = twoAt(bytes, at + 5);
   const dayOfMonth = twoAt(bytes, at + 8);
-  if (year < 1600 || dayOfMonth < 1 || dayOfMonth > (lastDays[month] ?? 0)) return Number.NaN;
+  const isDay = dayOfMonth >= 1 && dayOfMonth <= (lastDays[month] ?? 0);
+  if (year < 1600 || year > 9999 || !isDay) return Number.NaN;
   return (daysBefore(year, month) + dayOfMonth - 1) * day;
 }
 
@@ -55,6 +58,7 @@ function daysBefore(year: number, month: number): number {
 }
 
 function clockAt(bytes: Uint8Array, at: number): number {
+  if (bytes[at + 2] !== colon || bytes[at + 5] !== colon) return Number.NaN;
   const hours = twoAt(bytes, at);
   const minutes = twoAt(bytes, at + 3);
   const seconds = twoAt(bytes, at + 6);
@@ -66,26 +70,21 @@ function clockAt(bytes: Uint8Array, at: number): number {
 function zoneAt(bytes: Uint8Array, at: number, to: number): number {
   const sign = bytes[at];
   if (sign === zulu && at + 1 === to) return 0;
-  if ((sign !== plus && sign !== minus) || at + 6 !== to || !hasShape(zoneShape, bytes, at + 1)) return Number.NaN;
+  if ((sign !== plus && sign !== minus) || at + 6 !== to || bytes[at + 3] !== colon) return Number.NaN;
   const hours = twoAt(bytes, at + 1);
   const minutes = twoAt(bytes, at + 4);
   if (hours > 23 || minutes > 59) return Number.NaN;
   return (sign === plus ? 1 : -1) * (hours * hour + minutes * minute);
 }
 
-/** Text beyond the end is a quote: it has no shape. */
-function hasShape(wanted: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  for (let index = 0; index < wanted.length; index++) {
-    const code = bytes[at + index];
-    if (wanted[index] === zero ? !isDigit(code) : code !== wanted[index]) return false;
-  }
-  return true;
-}
-
 function isDigit(code: number | undefined): boolean {
   return code !== undefined && code >= zero && code <= zero + 9;
 }
 
+/** Two digits; `noNumber` where there are others. Text beyond the end is a quote, which is none. */
 function twoAt(bytes: Uint8Array, at: number): number {
-  return 10 * ((bytes[at] ?? 0) - zero) + (bytes[at + 1] ?? 0) - zero;
+  const high = (bytes[at] ?? 0) - zero;
+  const low = (bytes[at + 1] ?? 0) - zero;
+  // Less than zero where one is, or is above 9.
+  return (high | low | (9 - high) | (9 - low)) < 0 ? noNumber : 10 * high + low;
 }

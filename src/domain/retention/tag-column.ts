@@ -5,6 +5,7 @@ import type { Matcher } from './pattern.ts';
 /** Tags lie in chunks of so many bytes, none in two of them. */
 const bits = 18;
 const chunk = 2 ** bits;
+const mask = chunk - 1;
 /** More would not fit the offsets, nor the memory of anybody. */
 const mostBytes = 2 ** 31 - chunk;
 /** In an offset: the tag is one of the referrers' scheme, which the rules do not see. */
@@ -44,7 +45,7 @@ export class TagColumn {
       const from = to;
       to = ends[tag] ?? 0;
       const chunkBytes = this.#roomFor(to - from);
-      const start = this.#used % chunk;
+      const start = this.#used & mask;
       for (let at = from; at < to; at++) chunkBytes[start + at - from] = bytes[at] ?? 0;
       this.#used += to - from;
       // Nearly every tag ends here.
@@ -103,10 +104,10 @@ export class TagColumn {
       const noted = this.#ends.at(tag);
       const end = noted & ~referring;
       // A tag that did not fit in the chunk begins with the next one.
-      const start = end === before ? before : Math.max(before, (end - 1) & ~(chunk - 1));
+      const start = end === before ? before : Math.max(before, (end - 1) & ~mask);
       before = end;
       if (noted >= referring && !evenReferring) continue;
-      const within = start & (chunk - 1);
+      const within = start & mask;
       if (matches(this.#chunks[start >> bits] ?? nothing, within, within + end - start)) return true;
     }
     return false;
@@ -119,11 +120,16 @@ export class TagColumn {
   /** The chunk in which so many bytes go at `#used`, which is moved to the next one where they do not fit in this. */
   #roomFor(length: number): Buffer {
     if (length > chunk) throw new RangeError(`a tag has ${length} bytes`);
-    if ((this.#used % chunk) + length > chunk) this.#used += chunk - (this.#used % chunk);
+    // Offsets have 31 bits, so that they can be masked.
+    let place = this.#used & mask;
+    if (place + length > chunk) {
+      this.#used += chunk - place;
+      place = 0;
+    }
     if (this.#used + length > mostBytes) throw new RangeError('the tags of the repository take more than 2 GiB');
-    const index = Math.floor(this.#used / chunk);
+    const index = this.#used >> bits;
     const known = this.#chunks[index] ?? nothing;
-    const needed = (this.#used % chunk) + length;
+    const needed = place + length;
     if (needed <= known.length && known.length > 0) return known;
     const larger = Buffer.allocUnsafeSlow(index > 0 ? chunk : Math.min(chunk, Math.max(256, 2 * needed)));
     larger.set(known);

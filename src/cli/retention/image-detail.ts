@@ -20,6 +20,8 @@ export const detailFields = [
   'subject',
 ] as const;
 
+const none: string[] = [];
+
 type Field = (typeof detailFields)[number];
 
 /** Reads entries of what `aws ecr describe-images` prints, each into the place of the one before. */
@@ -36,7 +38,7 @@ export class DetailReader {
   #pulledAt: number | undefined;
   #size: number | undefined;
   #subject: string | undefined;
-  #children: string[] = [];
+  #children = none;
 
   /** @param cursor that knows `detailFields` */
   constructor(cursor: JsonCursor) {
@@ -75,7 +77,7 @@ export class DetailReader {
     this.#pulledAt = undefined;
     this.#size = undefined;
     this.#subject = undefined;
-    if (this.#children.length > 0) this.#children = [];
+    this.#children = none;
   }
 
   #read(field: Field | undefined): void {
@@ -144,6 +146,8 @@ export class DetailReader {
 
   #child(): void {
     this.#readItem('children');
+    // The image before still has its own.
+    if (this.#children === none) this.#children = [];
     this.#children.push(this.#cursor.text);
   }
 

@@ -99,13 +99,12 @@ class ImagesFile {
   /** @returns where the file is to be read on */
   async #take(pieces: Pieces): Promise<number> {
     let reached = pieces.from;
-    for await (const { from, to, isCut, images } of this.#options.pieces(pieces)) {
+    for await (const { from, to, images } of this.#options.pieces(pieces)) {
       this.#options.signal?.throwIfAborted();
       if (from !== reached) break;
       this.#sink.addAll(images);
       reached = to;
       this.#list.pass(images.length, to);
-      if (isCut) break;
     }
     this.#list.pass(0, reached);
     return reached;

@@ -83,7 +83,8 @@ export class JsonCursor {
   /** Drops what was read. @returns where more is to be written, behind what was not; `filled` says how much it is */
   makeRoom(): Buffer {
     const left = this.#bytes.subarray(this.#at, this.#end);
-    const bytes = 2 * left.length + slack < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length + slack);
+    const bytes =
+      2 * left.length + slack < this.#bytes.length ? this.#bytes : Buffer.allocUnsafeSlow(4 * left.length + slack);
     left.copy(bytes);
     if (bytes !== this.#bytes) {
       this.#bytes = bytes;

@@ -44,8 +44,7 @@ export class MemberNames {
     if (wanted === undefined || at + 4 * wanted.words.length > bytes.byteLength) return false;
     const { words, mask } = wanted;
     const last = words.length - 1;
-    for (let index = 0; index < last; index++)
-      if (bytes.getInt32(at + 4 * index, true) !== words[index]) return false;
+    for (let index = 0; index < last; index++) if (bytes.getInt32(at + 4 * index, true) !== words[index]) return false;
     return ((bytes.getInt32(at + 4 * last, true) ^ (words[last] ?? 0)) & mask) === 0;
   }
 

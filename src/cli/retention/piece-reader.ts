@@ -14,10 +14,8 @@ export interface Span {
 export interface Piece {
   /** Behind the image before. */
   readonly from: number;
-  /** Behind the last image. */
+  /** Behind the last image; before the end of the part where something follows that is no image, or none as it should be. */
   readonly to: number;
-  /** What follows is no image, or none as it should be, or the file has ended: `to` lies before the end of the part. */
-  readonly isCut: boolean;
   readonly images: ImageColumns;
 }
 
@@ -52,10 +50,10 @@ export class PieceReader {
    */
   read({ begin, end }: Span, isSure: boolean): Piece {
     const from = isSure ? begin : this.#guess(begin, end);
-    if (from === undefined) return { from: begin, to: begin, isCut: true, images: this.#batch.take() };
+    if (from === undefined) return { from: begin, to: begin, images: this.#batch.take() };
     this.#cursor.moveTo(from);
     const to = this.#readImages(from, end);
-    return { from, to, isCut: to < end, images: this.#batch.take() };
+    return { from, to, images: this.#batch.take() };
   }
 
   /** The first place that looks like the end of an image. */

@@ -100,8 +100,14 @@ function pick(row: object, keys: readonly string[]): unknown {
   return Object.fromEntries(keys.map((key) => [key, (row as Record<string, unknown>)[key]]));
 }
 
+/** What is JSON, and no image. */
+const wrong = fc.constantFrom<unknown>({ imageDigest: 'x' }, { imagePushedAt: 1 }, 7, { subject: [] });
+
 const images = fc.oneof(
-  { weight: 3, arbitrary: fc.array(image, { minLength: 2, maxLength: 30 }) },
+  {
+    weight: 3,
+    arbitrary: fc.array(fc.oneof({ weight: 80, arbitrary: image }, wrong), { minLength: 2, maxLength: 30 }),
+  },
   // All alike, as they are in files of machines.
   fc.array(fc.record({ imageDigest: digest, imageTags: fc.array(tag, { maxLength: 3 }), imagePushedAt: time }), {
     minLength: 5,

@@ -25,7 +25,9 @@ export interface ReadOptions {
   readonly pieces?: (pieces: Pieces) => AsyncIterable<Piece>;
 }
 
-const usual = {
+type Settings = ReadOptions & Required<Omit<ReadOptions, 'signal'>>;
+
+const usual: Settings = {
   block: leastRoom,
   piece: 4 * 1024 * 1024,
   large: 16 * 1024 * 1024,
@@ -58,10 +60,10 @@ export async function readImages(file: string, sink: ImageSink, options: ReadOpt
 class ImagesFile {
   readonly #handle: FileHandle;
   readonly #sink: ImageSink;
-  readonly #options: ReadOptions & typeof usual;
+  readonly #options: Settings;
   readonly #list: ImageList;
 
-  constructor(handle: FileHandle, sink: ImageSink, options: ReadOptions & typeof usual) {
+  constructor(handle: FileHandle, sink: ImageSink, options: Settings) {
     this.#handle = handle;
     this.#sink = sink;
     this.#options = options;

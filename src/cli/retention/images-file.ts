@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { InvalidJson } from '../../domain/json.ts';
+import { release } from '../../domain/retention/image-columns.ts';
 import type { ImageTable } from '../../domain/retention/table.ts';
 import { UsageFailure } from '../failure.ts';
 import { ImageList } from './image-list.ts';
@@ -105,6 +106,7 @@ class ImagesFile {
       this.#options.signal?.throwIfAborted();
       if (from !== reached) break;
       this.#sink.addAll(images);
+      release(images);
       reached = to;
       this.#list.pass(images.length, to);
     }

@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Piece, Span } from './piece-reader.ts';
 
@@ -27,6 +29,7 @@ export class Scanner {
       workerData,
       name: 'images',
       execArgv: [],
+      env: environment(),
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
     });
     this.#worker.on('message', (piece: Piece) => this.#waiting.shift()?.resolve(piece));
@@ -53,4 +56,11 @@ export class Scanner {
     this.#dead ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#dead);
   }
+}
+
+/** Threads do not look by themselves where their program keeps what is compiled: in a checkout each would load Node's type stripper. */
+function environment(): NodeJS.ProcessEnv {
+  const folder = getCompileCacheDir();
+  if (folder === undefined) return process.env;
+  return { ...process.env, NODE_COMPILE_CACHE: dirname(folder), NODE_COMPILE_CACHE_PORTABLE: '1' };
 }

@@ -1,6 +1,7 @@
 import { InvalidJson } from '../../domain/json.ts';
 import { readSha256, textLength } from '../../domain/retention/digests.ts';
 import { MemberNames } from './member-names.ts';
+import { endOfPlain } from './plain-bytes.ts';
 
 /** Thrown where the text goes on past what is there: the same read again, with more of it, may succeed. */
 export const needMore = new Error('more of the text is needed');
@@ -19,10 +20,6 @@ const literals: Record<number, string> = { 116: 'true', 102: 'false', 110: 'null
 /** All exact, as are numbers of so many digits: the quotient of two such is the number that is nearest. */
 const powersOfTen = Float64Array.from({ length: 16 }, (_, power) => Number(`1e${power}`));
 
-/** Of each byte, 1 where it stands for itself in a string: no escape, no end, nothing past ASCII. */
-const standsForItself = Uint8Array.from({ length: 256 }, (_, code) =>
-  Number(code >= 0x20 && code < 0x80 && code !== quote && code !== backslash),
-);
 const isOfNumber = Uint8Array.from({ length: 256 }, (_, code) =>
   Number('0123456789+-.eE'.includes(String.fromCharCode(code))),
 );
@@ -151,8 +148,7 @@ export class JsonCursor {
   readString(): void {
     this.expect('"');
     const bytes = this.#bytes;
-    let at = endOfPlainWords(this.#view, this.#at);
-    while (standsForItself[bytes[at] ?? 0] === 1) at++;
+    let at = endOfPlain(bytes, this.#view, this.#at);
     this.#isPlain = bytes[at] === quote;
     if (!this.#isPlain) at = this.#endOfString(at);
     this.#from = this.#at;
@@ -349,17 +345,4 @@ function endOfDigits(bytes: Uint8Array, start: number): number {
 
 function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length);
-}
-
-/** Where the first four bytes lie of which one may not stand for itself. */
-function endOfPlainWords(view: DataView, start: number): number {
-  let at = start;
-  for (;;) {
-    const word = view.getInt32(at, true);
-    // The highest bit of a byte that is 0 before is set by the subtraction; what a byte borrows, it borrows from the next.
-    const quotes = (word ^ 0x22222222) - 0x01010101;
-    const backslashes = (word ^ 0x5c5c5c5c) - 0x01010101;
-    if (((quotes | backslashes | (word - 0x20202020) | word) & 0x80808080) !== 0) return at;
-    at += 4;
-  }
 }

@@ -174,6 +174,43 @@ it('bytes that arrive as others are refused by the bucket and sent again', async
   }
 });
 
+describe('a push that another replica finishes', () => {
+  /** One piece in the bucket, and what comes with the last request. */
+  const [first, last] = [small, randomBytes(50_000)];
+
+  async function begun(): Promise<string> {
+    const id = randomUUID();
+    await blobs.begin(id);
+    await blobs.append(id, chunks(first), { offset: 0 });
+    return id;
+  }
+
+  async function finish(store: BlobStore, id: string): Promise<string> {
+    if ((await store.progress(id)) === first.length)
+      await store.append(id, chunks(last), { offset: first.length, closing: true });
+    return (await store.finish(id, digestOfBytes(Buffer.concat([first, last])))).key;
+  }
+
+  for (const fault of [{ cutAnswerAfter: 40_000 }, { stallAnswerAfter: 40_000 }]) {
+    const [how] = Object.keys(fault);
+    it(`goes on where a piece broke off once, and tells where it does again and again: ${how}`, async () => {
+      const other = await openS3Store(options({ patience: 'stallAnswerAfter' in fault ? impatience : patience }));
+      try {
+        const id = await begun();
+        breakOperation('GetObject', fault, 1);
+        assert.ok((await read(blobs, await finish(other, id))).equals(Buffer.concat([first, last])));
+        const again = await begun();
+        breakOperation('GetObject', fault);
+        assert.equal((await failure(finish(other, again))).kind, 'io');
+        faults.heal();
+        assert.ok((await read(blobs, await finish(other, again))).equals(Buffer.concat([first, last])));
+      } finally {
+        await other.close();
+      }
+    });
+  }
+});
+
 describe('a pull', () => {
   it('goes on where the stream broke or stopped', async () => {
     const key = await upload(blobs, large);

@@ -1,5 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
+import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../metadata/store.ts';
+import type { Attempt } from './attempts.ts';
 import type { Body, Bucket, Creation } from './bucket.ts';
 import type { Layout } from './layout.ts';
 import type { Gatherer, PartMemory } from './part-memory.ts';
@@ -99,12 +101,21 @@ export class Tail implements Gatherer {
   async load(): Promise<Iterable<Uint8Array>> {
     this.#pinned = true;
     await this.#saving;
-    for (const segment of this.#segments) {
-      if (segment.inMemory) continue;
-      await this.#parts.memory.take(this, segment.length);
-      segment.fill(await Array.fromAsync(this.#fetch(segment)));
-    }
+    for (const segment of this.#segments) if (!segment.inMemory) await this.#recall(segment);
     return this.#inMemory();
+  }
+
+  /** What breaks off in the middle is asked for again, like anything else that is asked of the bucket. */
+  async #recall(segment: Segment): Promise<void> {
+    const { bucket, layout, memory } = this.#parts;
+    const doing = { permission: 's3:GetObject', object: layout.piece(this.#id, segment.offset) };
+    await memory.take(this, segment.length);
+    try {
+      segment.fill(await bucket.ask(doing, (attempt) => Array.fromAsync(this.#fetch(segment, attempt))));
+    } catch (error) {
+      memory.give(this, segment.length);
+      throw error;
+    }
   }
 
   /**
@@ -160,7 +171,8 @@ export class Tail implements Gatherer {
     }
   }
 
-  async *#fetch({ stored, length }: Segment): AsyncGenerator<Uint8Array> {
+  /** @param attempt is told of what moves, and stops the reading where it is over; otherwise whoever takes the bytes does */
+  async *#fetch({ stored, length }: Segment, attempt?: Attempt): AsyncGenerator<Uint8Array> {
     if (stored === undefined) throw new Error('bytes of an upload are neither in memory nor in the bucket');
     const content = await this.#parts.bucket.get(stored.name, { etag: stored.etag });
     if (content === undefined || content.size !== length) {
@@ -170,6 +182,10 @@ export class Tail implements Gatherer {
         `a piece of upload ${this.#id} is gone from the bucket; the upload has to begin again`,
       );
     }
-    yield* content.body as AsyncIterable<Uint8Array>;
+    if (attempt !== undefined) addAbortSignal(attempt.signal, content.body);
+    for await (const chunk of content.body as AsyncIterable<Uint8Array>) {
+      attempt?.alive();
+      yield chunk;
+    }
   }
 }

@@ -1,10 +1,12 @@
 /** Two clusters, each with its operator and its Registry, and rules between them. */
+
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import type { ReplicationRuleSpec, ReplicationRuleStatus } from '../../src/operator/replication-rule/resource.ts';
+import { farSchedule } from '../programs/far-schedule.ts';
 import { BRIDGE } from './cluster/layout.ts';
 import {
   type Bed,
@@ -97,6 +99,7 @@ async function addRule(
         source: `registry://${registryName}/team/*`,
         targets: [`${authority}/team`],
         connections: [{ host: authority, secretRef: { name }, caBundle: target?.status.caBundle }],
+        schedule: farSchedule(),
         ...spec,
       },
     },

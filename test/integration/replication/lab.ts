@@ -1,5 +1,7 @@
 /** Registries that are real processes, and rules between them. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import { farSchedule } from '../../programs/far-schedule.ts';
 import { type Client, client } from '../registry/client.ts';
 import { type Server, startServer } from '../registry/server.ts';
 
@@ -60,7 +62,14 @@ export function placeAt(server: Pick<Server, 'url' | 'authorization'>): Place {
     ...each,
     async rule(name, spec, connections = []) {
       generation += 1;
-      const body = Buffer.from(JSON.stringify({ uid: `uid-${name}`, generation, spec, connections }));
+      const body = Buffer.from(
+        JSON.stringify({
+          uid: `uid-${name}`,
+          generation,
+          spec: { schedule: farSchedule(), ...spec },
+          connections,
+        }),
+      );
       const answer = await each.request('PUT', `/admin/v1/rules/replication/${name}`, { body, headers: json });
       if (answer.status !== 200) throw new Error(`rule ${name}: ${answer.status} ${answer.body}`);
     },

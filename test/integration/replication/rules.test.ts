@@ -29,17 +29,12 @@ test('a rule that is wrong is refused with every problem, and nothing of it is k
 });
 
 test('credentials are shown to nobody, and nobody but administrators sees rules and plans', async () => {
-  await a.rule('shown', { source: 'here.example/app', targets: [`${b.server.host}/app`] }, [
-    self,
-    connectionTo(b.server),
-  ]);
+  const spec = { source: 'here.example/app', targets: [`${b.server.host}/app`], schedule: '@daily' };
+  await a.rule('shown', spec, [self, connectionTo(b.server)]);
   const shown = await a.request('GET', '/admin/v1/rules/replication/shown');
   const listed = await a.request('GET', '/admin/v1/rules/replication');
   for (const { body } of [shown, listed]) assert.ok(!body.toString().includes(b.server.password));
-  assert.deepEqual((shown.json() as { spec: object }).spec, {
-    source: 'here.example/app',
-    targets: [`${b.server.host}/app`],
-  });
+  assert.deepEqual((shown.json() as { spec: object }).spec, spec);
   const files = readFileSync(join(a.server.data, 'metadata.db'));
   assert.ok(!files.includes(b.server.password));
   assert.ok(!a.server.log.some((line) => line.includes(b.server.password)));

@@ -51,18 +51,20 @@ export async function bundle(folder: string = join(ROOT, 'dist')): Promise<Bundl
   await mkdir(folder, { recursive: true });
   for (const [path, name] of named) if (!path.endsWith('.ts')) await copyFile(path, join(folder, name));
   await writeManifest(folder);
-  const compiled = async (entryPoints: Record<string, string>) => {
-    const { metafile } = await build({ ...common(folder, named), entryPoints });
+  const compiled = async (entryPoints: Record<string, string>, chunkNames = '[name]-[hash]') => {
+    const { metafile } = await build({ ...common(folder, named), entryPoints, chunkNames });
     return metafile;
   };
   const registry = await compiled({ 'registry-program': join(SOURCES, 'main.ts') });
   await joinFiles(folder, registry, groups);
-  // Apart: a thread must not load what belongs to the program that it is part of.
+  // Apart: a thread must not load what belongs to the program that it is part of. Under other names: a file of the same content would
+  // have the same, and would take the place of one that was joined; whatever loads it had classes of its own then.
   const threads = [...named].filter(([path]) => path.endsWith('.ts'));
-  const rest = await compiled({
+  const others = {
     'cli-program': join(SOURCES, 'cli/main.ts'),
     ...Object.fromEntries(threads.map(([path, name]) => [basename(name, '.js'), path])),
-  });
+  };
+  const rest = await compiled(others, 'apart-[name]-[hash]');
   for (const [name, program] of Object.entries(programs))
     await writeFile(join(folder, name), entrance(program), { mode: 0o755 });
   // Compiled parts of bcrypt are there for Linux alone.

@@ -54,6 +54,28 @@ test('threads have files of their own, and no file names a source', async () => 
   }
 });
 
+/** The files that a program may come to load, itself included. */
+async function reached(program: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const pending = [program]; pending.length > 0; ) {
+    const name = pending.pop() as string;
+    if (found.has(name)) continue;
+    const text = await readFile(join(built.folder, name), 'utf8');
+    found.set(name, text);
+    for (const [, next = ''] of text.matchAll(/(?:from|import|import\()"\.\/([^"]+\.js)"/g)) pending.push(next);
+  }
+  return found;
+}
+
+test('a program has each class of error once: what one file throws is known to the others', async () => {
+  const files = await reached('registry-program.js');
+  assert.ok([...files.keys()].some((name) => name.startsWith('s3-')));
+  for (const error of ['StoreError', 'Refusal', 'TransferError']) {
+    const defining = [...files].filter(([, text]) => text.includes(`this.name="${error}"`)).map(([name]) => name);
+    assert.equal(defining.length, 1, `${error}: ${defining.join(', ')}`);
+  }
+});
+
 test('serving loads nothing of the operator, and the operator nothing of serving', async () => {
   const reach = (from: RegExp): string => {
     const inputs = Object.entries(built.metafile.outputs).filter(([, output]) => from.test(output.entryPoint ?? ''));

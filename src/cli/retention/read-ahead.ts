@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+
 /** A file block by block, of which one is read while the one before is worked on. */
 export class ReadAhead {
   readonly #handle: FileHandle;

@@ -209,10 +209,9 @@ class S3Store implements BlobStore {
     const name = `${this.#layout.prefix}probe/${randomUUID()}`;
     const proof = Buffer.from(randomUUID());
     await this.#bucket.putBytes(name, proof, this.#parts.blobCreation);
-    const content = await this.#bucket.get(name);
-    const read = content === undefined ? undefined : (await Array.fromAsync(content.body)).join('');
+    const read = await this.#bucket.read(name);
     await this.#bucket.remove(name);
-    if (read === proof.toString()) return;
+    if (read !== undefined && proof.equals(Buffer.concat(read))) return;
     throw new StoreError(
       'io',
       `the bucket ${this.#bucket.name} did not give back what was stored a moment before; it cannot be used`,

@@ -70,6 +70,7 @@ class Hatch extends Writable {
     } else if (end !== undefined && 'error' in end) waiting.reject(end.error);
     else waiting.resolve(undefined);
   }
+
   /** Memory that is new costs as much as reading does. */
   #copied(chunk: Buffer): Buffer {
     if (!this.#lent) return Buffer.from(chunk);

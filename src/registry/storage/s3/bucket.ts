@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import {
   type _Error,
   DeleteObjectCommand,
@@ -138,6 +138,24 @@ export class Bucket {
   /** Opens an object, or a part of it (both ends included); undefined where there is none. */
   async get(name: string, wanted: Wanted = {}): Promise<Content | undefined> {
     return this.#open(name, ({ signal }) => this.#content(name, wanted, signal));
+  }
+
+  /** A small object whole; undefined where there is none. What breaks off in the middle, or falls silent, is asked for again. */
+  async read(name: string, etag?: string): Promise<Uint8Array[] | undefined> {
+    const chunks = await this.ask<Uint8Array[] | null>(
+      { permission: 's3:GetObject', object: name },
+      async ({ signal, alive }) => {
+        const { body } = await this.#content(name, etag === undefined ? {} : { etag }, signal);
+        const taken: Uint8Array[] = [];
+        for await (const chunk of addAbortSignal(signal, body) as AsyncIterable<Uint8Array>) {
+          alive();
+          taken.push(chunk);
+        }
+        return taken;
+      },
+      absentAsNull,
+    );
+    return chunks ?? undefined;
   }
 
   /** The same for whoever takes the bytes piece by piece, and at once: it is several times as cheap. */

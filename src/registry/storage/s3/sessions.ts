@@ -171,8 +171,8 @@ export class Sessions {
 
   async #multipartId(id: string): Promise<string | undefined> {
     const { bucket, layout } = this.#parts;
-    const content = await bucket.get(layout.multipart(id));
-    return content === undefined ? undefined : (await Array.fromAsync(content.body)).join('');
+    const content = await bucket.read(layout.multipart(id));
+    return content && Buffer.concat(content).toString();
   }
 
   #fresh(id: string, { size, parts }: { size: number; parts: Part[] }): Session {

@@ -1,7 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { addAbortSignal } from 'node:stream';
 import { StoreError } from '../../metadata/store.ts';
-import type { Attempt } from './attempts.ts';
 import type { Body, Bucket, Creation } from './bucket.ts';
 import type { Layout } from './layout.ts';
 import type { Gatherer, PartMemory } from './part-memory.ts';
@@ -105,17 +103,23 @@ export class Tail implements Gatherer {
     return this.#inMemory();
   }
 
-  /** What breaks off in the middle is asked for again, like anything else that is asked of the bucket. */
   async #recall(segment: Segment): Promise<void> {
-    const { bucket, layout, memory } = this.#parts;
-    const doing = { permission: 's3:GetObject', object: layout.piece(this.#id, segment.offset) };
+    const { memory } = this.#parts;
     await memory.take(this, segment.length);
     try {
-      segment.fill(await bucket.ask(doing, (attempt) => Array.fromAsync(this.#fetch(segment, attempt))));
+      segment.fill(await this.#read(segment));
     } catch (error) {
       memory.give(this, segment.length);
       throw error;
     }
+  }
+
+  async #read(segment: Segment): Promise<Uint8Array[]> {
+    const { name, etag } = this.#placeOf(segment);
+    const chunks = await this.#parts.bucket.read(name, etag);
+    const length = chunks?.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (chunks === undefined || length !== segment.length) throw this.#pieceGone();
+    return chunks;
   }
 
   /**
@@ -171,21 +175,22 @@ export class Tail implements Gatherer {
     }
   }
 
-  /** @param attempt is told of what moves, and stops the reading where it is over; otherwise whoever takes the bytes does */
-  async *#fetch({ stored, length }: Segment, attempt?: Attempt): AsyncGenerator<Uint8Array> {
-    if (stored === undefined) throw new Error('bytes of an upload are neither in memory nor in the bucket');
-    const content = await this.#parts.bucket.get(stored.name, { etag: stored.etag });
-    if (content === undefined || content.size !== length) {
+  async *#fetch(segment: Segment): AsyncGenerator<Uint8Array> {
+    const { name, etag } = this.#placeOf(segment);
+    const content = await this.#parts.bucket.get(name, { etag });
+    if (content === undefined || content.size !== segment.length) {
       content?.body.destroy();
-      throw new StoreError(
-        'io',
-        `a piece of upload ${this.#id} is gone from the bucket; the upload has to begin again`,
-      );
+      throw this.#pieceGone();
     }
-    if (attempt !== undefined) addAbortSignal(attempt.signal, content.body);
-    for await (const chunk of content.body as AsyncIterable<Uint8Array>) {
-      attempt?.alive();
-      yield chunk;
-    }
+    yield* content.body as AsyncIterable<Uint8Array>;
+  }
+
+  #placeOf({ stored }: Segment): NonNullable<Segment['stored']> {
+    if (stored === undefined) throw new Error('bytes of an upload are neither in memory nor in the bucket');
+    return stored;
+  }
+
+  #pieceGone(): StoreError {
+    return new StoreError('io', `a piece of upload ${this.#id} is gone from the bucket; the upload has to begin again`);
   }
 }

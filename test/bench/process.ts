@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 
 /** Clock ticks a second of proc(5)'s times: 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
@@ -82,17 +81,6 @@ export function peakBytes(pids: readonly number[]): number {
 /** proc(5) clear_refs: 5 sets the highest resident memory back to the present one. */
 export function forgetPeak(pids: readonly number[]): void {
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5');
-}
-
-/** A port of the loopback interface that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the kernel gave no port');
-  return address.port;
 }
 
 export function pause(ms: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { distributionProgram } from '../../programs/distribution.ts';
-import { freePort, Program } from '../process.ts';
+import { freePort } from '../../programs/port.ts';
+import { Program } from '../process.ts';
 import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';
 

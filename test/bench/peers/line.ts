@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../e2e/cluster/command.ts';
 import { type GoTool, goTool } from '../../e2e/cluster/tools.ts';
-import { freePort, Program } from '../process.ts';
+import { freePort } from '../../programs/port.ts';
+import { Program } from '../process.ts';
 
 /** A network namespace of the bench's own, and the one link that leads there. */
 export interface Line {

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RegistryBootstrapInput } from '../../../src/api/bootstrap/v1alpha1.ts';
-import { freePort, Program } from '../process.ts';
+import { freePort } from '../../programs/port.ts';
+import { Program } from '../process.ts';
 import { served } from './served.ts';
 import type { Server, TlsFiles } from './server.ts';
 
